@@ -1,0 +1,121 @@
+use super::*;
+use crate::{TcpEcho, UdpEcho, closed_port_at};
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Every address of the targets.
+fn targets() -> impl Iterator<Item = IpAddr> {
+    TARGETS_V4.map(IpAddr::V4).into_iter().chain(TARGETS_V6.map(IpAddr::V6))
+}
+
+#[test]
+fn the_scanner_reaches_every_target_address_and_refusals_come_back() {
+    let Some(lab) = Lab::new("reach").unwrap() else { return };
+    for ip in targets() {
+        let echo = lab.in_target(|| TcpEcho::start_at(SocketAddr::new(ip, 7), None)).unwrap().unwrap();
+        let mut stream =
+            lab.in_scanner(|| TcpStream::connect_timeout(&echo.address(), LIMIT)).unwrap().unwrap();
+        let scanner: [IpAddr; 2] = [SCANNER_V4.into(), SCANNER_V6.into()];
+        assert!(scanner.contains(&stream.local_addr().unwrap().ip()));
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.write_all(b"hi").unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+
+        let closed = lab.in_target(|| closed_port_at(ip)).unwrap().unwrap();
+        let refused = lab.in_scanner(|| TcpStream::connect_timeout(&closed.address(), LIMIT)).unwrap();
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn udp_crosses_the_wire_as_well() {
+    let Some(lab) = Lab::new("udp").unwrap() else { return };
+    let echo = lab.in_target(|| UdpEcho::start_at((TARGETS_V6[3], 0).into())).unwrap().unwrap();
+    let client = lab.in_scanner(|| UdpSocket::bind((SCANNER_V6, 0))).unwrap().unwrap();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
+    client.send_to(b"hi", echo.address()).unwrap();
+    assert_eq!(client.recv(&mut [0; 8]).unwrap(), 2);
+}
+
+#[test]
+fn a_rule_on_either_side_filters() {
+    let Some(lab) = Lab::new("filter").unwrap() else { return };
+    let [dropped, refused, free, _] = TARGETS_V4;
+    let echo = lab.in_target(|| TcpEcho::start_at("0.0.0.0:7".parse().unwrap(), None)).unwrap().unwrap();
+    lab.nft_target(&format!(
+        "table inet t {{ chain input {{ type filter hook input priority 0; ip daddr {dropped} tcp dport 7 drop; }}; }}"
+    ))
+    .unwrap();
+    lab.nft_scanner(&format!(
+        "table inet t {{ chain output {{ type filter hook output priority 0;
+           ip daddr {refused} tcp dport 7 reject with tcp reset; }}; }}"
+    ))
+    .unwrap();
+    let connect = |ip: Ipv4Addr, limit| {
+        lab.in_scanner(|| TcpStream::connect_timeout(&(ip, 7).into(), limit))
+            .unwrap()
+            .map_err(|why| why.kind())
+    };
+    assert_eq!(connect(dropped, Duration::from_millis(300)).unwrap_err(), ErrorKind::TimedOut);
+    assert_eq!(connect(refused, LIMIT).unwrap_err(), ErrorKind::ConnectionRefused);
+    assert!(connect(free, LIMIT).is_ok());
+    assert_eq!(echo.accepted(), 1);
+}
+
+#[test]
+fn a_bad_ruleset_is_an_error_with_the_reason() {
+    let Some(lab) = Lab::new("bad-rules").unwrap() else { return };
+    let why = lab.nft_target("table inet {").unwrap_err().to_string();
+    assert!(why.contains("syntax error"), "{why}");
+}
+
+#[test]
+fn there_is_no_way_out_and_no_address_outside_the_two_ranges() {
+    let Some(lab) = Lab::new("closed").unwrap() else { return };
+    for mut ip in [lab.scanner_command("ip"), lab.target_command("ip")] {
+        let text = String::from_utf8(ip.args(["-oneline", "address"]).output().unwrap().stdout).unwrap();
+        assert!(text.contains("198.18.64.") && text.contains("fd00:64::"), "{text}");
+        for line in text.lines() {
+            let known = ["inet 198.18.64.", "inet6 fd00:64::", "inet 127.0.0.1/8", "inet6 ::1/128"];
+            assert!(known.iter().any(|prefix| line.contains(prefix)), "{line}");
+            assert!(!line.contains("tentative"), "{line}");
+        }
+    }
+    for family in ["-4", "-6"] {
+        let routes = lab.scanner_command("ip").args([family, "route", "show", "default"]).output().unwrap();
+        assert!(routes.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_panic_leaves_no_namespace_and_no_process() {
+    let mut files = Vec::new();
+    let mut child = None;
+    let panic = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+        let Some(lab) = Lab::new("panic").unwrap() else { return };
+        files = [&lab.scanner, &lab.target].map(|side| format!("/run/netns/{}", side.name)).to_vec();
+        assert!(files.iter().all(|file| Path::new(file).exists()));
+        let sleep = child.insert(lab.target_command("sleep").arg("600").spawn().unwrap());
+        let pid = Pid::from_child(sleep);
+        // `ip` enters the namespace some time after the spawn.
+        while !lab.target.processes().contains(&pid) {
+            thread::yield_now();
+        }
+        panic!("on purpose");
+    }));
+    let Some(mut child) = child else { return };
+    assert!(panic.is_err());
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
+    assert!(files.iter().all(|file| !Path::new(file).exists()));
+}
+
+#[test]
+fn a_panic_of_the_closure_is_a_panic_of_the_caller() {
+    let Some(lab) = Lab::new("closure").unwrap() else { return };
+    let panic = panic::catch_unwind(panic::AssertUnwindSafe(|| lab.in_scanner(|| panic!("on purpose"))));
+    assert!(panic.is_err());
+}
