@@ -1,1 +1,3 @@
-//! it
+//! The integration tests of the workspace: one binary, one module per situation.
+
+mod contract;

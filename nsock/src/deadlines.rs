@@ -1,0 +1,195 @@
+//! Deadlines in order, each removable: a four-way heap that knows where every entry stands. Pure.
+//!
+//! Insert and remove are O(log n), the earliest is O(1), and a removed deadline is gone: nothing stale is kept, so
+//! a program that cancels most of its time-outs does not grow.
+
+use crate::slots::slot_number;
+
+/// Children per node: a shallower heap touches fewer cache lines than a binary one.
+const ARITY: usize = 4;
+
+const ABSENT: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    /// Nanoseconds on the caller's clock.
+    at: u64,
+    /// Breaks ties: whoever was made first is due first.
+    order: u64,
+    slot: u32,
+}
+
+/// At most one deadline per slot number, earliest first, ties by `order`.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    heap: Vec<Entry>,
+    /// Index into `heap` by slot.
+    positions: Vec<u32>,
+}
+
+impl Deadlines {
+    /// Sets the deadline of a slot that has none.
+    pub(crate) fn insert(&mut self, slot: u32, at: u64, order: u64) {
+        let index = slot as usize;
+        if self.positions.len() <= index {
+            self.positions.resize(index + 1, ABSENT);
+        }
+        debug_assert_eq!(self.positions[index], ABSENT, "a slot has one deadline");
+        self.heap.push(Entry { at, order, slot });
+        self.sift_up(self.heap.len() - 1);
+    }
+
+    /// Takes a slot's deadline out, if it has one.
+    pub(crate) fn remove(&mut self, slot: u32) -> bool {
+        let Some(position) = self.positions.get_mut(slot as usize) else { return false };
+        if *position == ABSENT {
+            return false;
+        }
+        let hole = *position as usize;
+        *position = ABSENT;
+        let last = self.heap.len() - 1;
+        self.heap.swap_remove(hole);
+        if hole != last {
+            self.sift_down(hole);
+            self.sift_up(hole);
+        }
+        true
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.heap.first().map(|entry| entry.at)
+    }
+
+    /// Takes out the earliest deadline, if it is not after `now`.
+    pub(crate) fn pop_due(&mut self, now: u64) -> Option<u32> {
+        let first = *self.heap.first()?;
+        if first.at > now {
+            return None;
+        }
+        self.remove(first.slot);
+        Some(first.slot)
+    }
+
+    /// Gives memory back after a burst.
+    pub(crate) fn shrink(&mut self) {
+        let capacity = self.heap.capacity();
+        if capacity > 1024 && self.heap.len() < capacity / 8 {
+            self.heap.shrink_to(capacity / 4);
+            let used =
+                self.positions.iter().rposition(|&position| position != ABSENT).map_or(0, |last| last + 1);
+            self.positions.truncate(used);
+            self.positions.shrink_to(used);
+        }
+    }
+
+    fn sift_up(&mut self, mut index: usize) {
+        let entry = self.heap[index];
+        while index > 0 {
+            let parent = (index - 1) / ARITY;
+            if self.heap[parent] <= entry {
+                break;
+            }
+            self.put(index, self.heap[parent]);
+            index = parent;
+        }
+        self.put(index, entry);
+    }
+
+    fn sift_down(&mut self, mut index: usize) {
+        let entry = self.heap[index];
+        loop {
+            let first = index * ARITY + 1;
+            let last = (first + ARITY).min(self.heap.len());
+            let Some(child) = (first..last).min_by_key(|&child| self.heap[child]) else { break };
+            if entry <= self.heap[child] {
+                break;
+            }
+            self.put(index, self.heap[child]);
+            index = child;
+        }
+        self.put(index, entry);
+    }
+
+    fn put(&mut self, index: usize, entry: Entry) {
+        self.heap[index] = entry;
+        self.positions[entry.slot as usize] = slot_number(index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Action {
+        Insert { slot: u32, at: u64 },
+        Remove { slot: u32 },
+        PopDue { now: u64 },
+        Shrink,
+    }
+
+    fn action() -> impl Strategy<Value = Action> {
+        prop_oneof![
+            4 => (0..200u32, 0..50u64).prop_map(|(slot, at)| Action::Insert { slot, at }),
+            3 => (0..200u32).prop_map(|slot| Action::Remove { slot }),
+            2 => (0..50u64).prop_map(|now| Action::PopDue { now }),
+            1 => Just(Action::Shrink),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_an_ordered_set(actions in proptest::collection::vec(action(), 1..400)) {
+            let mut deadlines = Deadlines::default();
+            let mut model = BTreeSet::new();
+            for (order, action) in actions.into_iter().enumerate() {
+                let order = order as u64;
+                match action {
+                    Action::Insert { slot, at } => {
+                        if !model.iter().any(|&(_, _, taken)| taken == slot) {
+                            deadlines.insert(slot, at, order);
+                            model.insert((at, order, slot));
+                        }
+                    }
+                    Action::Remove { slot } => {
+                        let found = model.iter().copied().find(|&(_, _, taken)| taken == slot);
+                        prop_assert_eq!(deadlines.remove(slot), found.is_some());
+                        if let Some(found) = found {
+                            model.remove(&found);
+                        }
+                    }
+                    Action::PopDue { now } => {
+                        let due = model.first().copied().filter(|&(at, _, _)| at <= now);
+                        prop_assert_eq!(deadlines.pop_due(now), due.map(|(_, _, slot)| slot));
+                        if let Some(due) = due {
+                            model.remove(&due);
+                        }
+                    }
+                    Action::Shrink => deadlines.shrink(),
+                }
+                prop_assert_eq!(deadlines.heap.len(), model.len());
+                prop_assert_eq!(deadlines.next(), model.first().map(|&(at, _, _)| at));
+            }
+        }
+    }
+
+    #[test]
+    fn memory_returns_after_a_burst() {
+        let mut deadlines = Deadlines::default();
+        for slot in 0..100_000 {
+            deadlines.insert(slot, u64::from(slot), u64::from(slot));
+        }
+        for slot in 0..100_000 {
+            assert!(deadlines.remove(slot));
+        }
+        for _ in 0..20 {
+            deadlines.shrink();
+        }
+        assert!(deadlines.heap.capacity() <= 1024 && deadlines.positions.capacity() == 0);
+    }
+}

@@ -1,0 +1,428 @@
+//! A turn: ask the system what is ready, move on what can move, end what is overdue.
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::{DELIVERIES_PER_TURN_MAX, Engine};
+use crate::backend::Ready;
+use crate::error::{During, Error, Failure};
+use crate::event::{Connected, End, IodId, Kind, Output, Sent};
+use crate::iod::{Iod, Link};
+use crate::op::{NONE, Op, Reading, Until};
+use crate::trace::{Level, Step};
+use crate::transport::Transport;
+
+/// Queued writes of one IOD sent before others get their turn.
+const WRITES_PER_LOOK_MAX: usize = 64;
+
+/// Receive calls for one read before others get their turn.
+const RECEIVES_PER_LOOK_MAX: usize = 64;
+
+impl Engine {
+    /// Waits for something to happen, at most for `limit` and no longer than to the next deadline, and takes in all
+    /// that has: first what the descriptors gave, oldest IOD first and on each connect, read, write; then what is
+    /// out of time, earliest first. [`next_done`](Self::next_done) hands it out.
+    ///
+    /// What this turn does and starts has one time, read after the wait. If something is waiting to be handed out, the turn does not wait.
+    ///
+    /// # Errors
+    /// [`Error::Wait`]; nothing is lost by it, the turn may be tried again.
+    pub fn turn(&mut self, limit: Option<Duration>) -> Result<(), Error> {
+        self.in_turn = false;
+        let end = limit.and_then(|limit| self.now().checked_add(limit));
+        self.turn_until(end)
+    }
+
+    /// As [`turn`](Self::turn), waiting no longer than to `end`.
+    pub(crate) fn turn_until(&mut self, end: Option<Instant>) -> Result<(), Error> {
+        self.end_delivery();
+        self.in_turn = false;
+        let wait = self.wait_limit(end);
+        if self.wants(Level::Full) {
+            self.note(self.subject_of_loop(), &[], Step::Turn);
+        }
+        self.give_back_memory();
+        let Self { backend, iods, work, .. } = self;
+        let waited = backend.wait(wait, |source, ready| {
+            // The low half of the generation tells a report for this tenant of the slot from one for an earlier one.
+            let Some(iod) = iods.at_mut(source.slot).filter(|iod| iod.source() == source) else { return };
+            iod.ready.insert(ready);
+            if !iod.queued {
+                iod.queued = true;
+                work.push((iod.id.made, source.slot));
+            }
+        });
+        self.read_clock();
+        self.in_turn = true;
+        self.budget = DELIVERIES_PER_TURN_MAX;
+        let woken = waited.map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            if self.wants(Level::Error) {
+                self.note(self.subject_of_loop(), &[], Step::WaitFailed { errno });
+            }
+            Error::Wait(error)
+        })?;
+        self.look_at_work();
+        if woken {
+            self.wake();
+        }
+        self.end_overdue();
+        Ok(())
+    }
+
+    /// How long to wait for the system; the clock is only asked if that has an end.
+    fn wait_limit(&mut self, end: Option<Instant>) -> Option<Duration> {
+        if !self.done.is_empty() || !self.work.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let end = end.map(|end| self.nanos(end));
+        let first = [end, self.deadlines.next()].into_iter().flatten().min()?;
+        self.read_clock();
+        Some(Duration::from_nanos(first.saturating_sub(self.nanos(self.now))))
+    }
+
+    fn give_back_memory(&mut self) {
+        self.ops.shrink();
+        self.iods.shrink();
+        self.deadlines.shrink();
+        if self.done.capacity() > DELIVERIES_PER_TURN_MAX && self.done.len() < self.done.capacity() / 8 {
+            self.done.shrink_to(self.done.capacity() / 4);
+        }
+    }
+
+    /// Looks at every IOD on the list, oldest first. IODs that get on the list meanwhile wait for the next round.
+    pub(super) fn look_at_work(&mut self) {
+        let mut work = mem::take(&mut self.work);
+        work.sort_unstable();
+        for &(made, slot) in &work {
+            self.look_at(slot, made);
+        }
+        if self.work.is_empty() {
+            // Keeps the allocation.
+            work.clear();
+            self.work = work;
+        }
+    }
+
+    fn look_at(&mut self, slot: u32, made: u64) {
+        let Some(iod) = self.iods.get_mut(slot, made) else { return };
+        iod.queued = false;
+        let (id, mask) = (iod.id, iod.ready.mask());
+        if self.wants(Level::Full) {
+            self.note_iod(id, Step::Ready { mask });
+        }
+        self.try_connect(id);
+        self.try_read(id);
+        for _ in 0..WRITES_PER_LOOK_MAX {
+            if !self.try_write(id) {
+                break;
+            }
+        }
+        self.end_overdue_of(id);
+        let Some(iod) = self.iods.get(slot, made) else { return };
+        let more_to_read = !iod.queue(Kind::Read).is_empty() && iod.may_read();
+        let more_to_write = !iod.queue(Kind::Write).is_empty() && iod.may_write();
+        if more_to_read || more_to_write {
+            self.schedule(id);
+        }
+    }
+
+    fn try_connect(&mut self, id: IodId) {
+        let Some(iod) = self.iods.get_mut(id.slot, id.made) else { return };
+        if iod.link != Link::Connecting || iod.ready == Ready::default() {
+            return;
+        }
+        let head = iod.queue(Kind::Connect).head;
+        let Some(transport) = &iod.transport else { return };
+        let outcome = match socket_error(transport) {
+            None if !iod.ready.has(Ready::WRITABLE) => return,
+            None => {
+                iod.link = Link::Open;
+                Ok(iod.peer)
+            }
+            Some(errno) => {
+                iod.link = Link::Failed { errno };
+                iod.transport = None;
+                Err(Failure::Io { errno, during: During::Handshake })
+            }
+        };
+        let outcome = match outcome {
+            Ok(Some(peer)) => Ok(Output::Connected(Connected { peer })),
+            Ok(None) => Err(Failure::Io { errno: libc::ENOTCONN, during: During::Handshake }),
+            Err(failure) => Err(failure),
+        };
+        if head != NONE {
+            self.finish(head, outcome);
+        }
+    }
+
+    fn try_read(&mut self, id: IodId) {
+        let Self { iods, ops, scratch, .. } = self;
+        let Some(iod) = iods.get_mut(id.slot, id.made).filter(|iod| iod.may_read()) else { return };
+        let slot = iod.queue(Kind::Read).head;
+        let Some(op) = ops.at_mut(slot) else { return };
+        let event = op.id;
+        let Some(reading) = op.reading() else { return };
+        let before = reading.bytes.len();
+        let outcome = match iod.failure_behind_connect() {
+            Some(failure) => Some(Err(failure)),
+            None => gather(iod, reading, scratch),
+        };
+        let total = reading.bytes.len();
+        match outcome {
+            Some(outcome) => self.finish(slot, outcome),
+            None if total > before => {
+                self.note_op(event, &[], Step::Partial { bytes: total - before, total }, Level::Full);
+            }
+            None => {}
+        }
+    }
+
+    /// Tries the first queued write; true if it ended, so that the next one may be tried.
+    fn try_write(&mut self, id: IodId) -> bool {
+        let Self { iods, ops, .. } = self;
+        let Some(iod) = iods.get_mut(id.slot, id.made).filter(|iod| iod.may_write()) else { return false };
+        let slot = iod.queue(Kind::Write).head;
+        let Some(op) = ops.at_mut(slot) else { return false };
+        let event = op.id;
+        let Some(writing) = op.writing() else { return false };
+        let before = writing.sent;
+        let outcome = match iod.failure_behind_connect() {
+            Some(failure) => Some(Err(failure)),
+            None => send(iod, &writing.data, &mut writing.sent, writing.to),
+        };
+        let (sent, total) = (writing.sent - before, writing.before + writing.sent);
+        match outcome {
+            Some(outcome) => {
+                self.finish(slot, outcome.map(|()| Output::Sent(Sent { bytes: total })));
+                true
+            }
+            None => {
+                if sent > 0 {
+                    self.note_op(event, &[], Step::Partial { bytes: sent, total }, Level::Full);
+                }
+                false
+            }
+        }
+    }
+
+    /// A wake-up came: everybody who waits for one has it, or the next one who does.
+    fn wake(&mut self) {
+        self.woken = self.wakes.is_empty();
+        while !self.wakes.is_empty() {
+            self.finish(self.wakes.head, Ok(Output::Alarm));
+        }
+    }
+
+    /// Ends what was out of time when the turn began.
+    fn end_overdue(&mut self) {
+        let now = self.nanos(self.now);
+        while let Some(slot) = self.deadlines.pop_due(now) {
+            let Self { ops, iods, .. } = self;
+            let Some(op) = ops.at_mut(slot) else { continue };
+            let (kind, id) = (op.kind, op.iod);
+            let iod = id.and_then(|id| iods.get_mut(id.slot, id.made));
+            // What has come beats the deadline: a read that could not be tried yet is tried first.
+            if let Some(iod) = iod.filter(|iod| iod.queued || kind == Kind::Read && iod.read_undelivered) {
+                op.overdue = true;
+                iod.overdue = true;
+                continue;
+            }
+            self.time_out(slot);
+        }
+    }
+
+    /// Ends what was out of time and has now been tried.
+    fn end_overdue_of(&mut self, id: IodId) {
+        let Some(iod) = self.iods.get_mut(id.slot, id.made) else { return };
+        if !mem::take(&mut iod.overdue) {
+            return;
+        }
+        let queues = [Kind::Connect, Kind::Read, Kind::Write].map(|kind| iod.queue(kind).head);
+        for head in queues {
+            let mut slot = head;
+            while let Some((_, op)) = self.ops.at(slot) {
+                let next = op.next;
+                if op.overdue {
+                    let undelivered = self.iods.get(id.slot, id.made).is_some_and(|iod| iod.read_undelivered);
+                    if op.kind == Kind::Read && undelivered {
+                        if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
+                            iod.overdue = true;
+                        }
+                    } else {
+                        self.time_out(slot);
+                    }
+                }
+                slot = next;
+            }
+        }
+    }
+
+    fn time_out(&mut self, slot: u32) {
+        let Some(op) = self.ops.at_mut(slot) else { return };
+        let (id, kind, iod) = (op.id, op.kind, op.iod);
+        let outcome = op.timed_out();
+        if kind == Kind::Timer {
+            self.note_op(id, &[], Step::TimerFired, Level::Full);
+        }
+        if let Some(iod) = iod.filter(|_| kind == Kind::Connect) {
+            self.give_up_connect(iod, libc::ETIMEDOUT);
+        }
+        self.finish(slot, outcome);
+    }
+
+    /// Closes the socket of a connect that is not wanted any more; what waits behind it fails.
+    pub(super) fn give_up_connect(&mut self, id: IodId, errno: i32) {
+        let Some(iod) = self.iods.get_mut(id.slot, id.made) else { return };
+        if iod.link == Link::Connecting {
+            iod.link = Link::Failed { errno };
+            iod.transport = None;
+            self.schedule(id);
+        }
+    }
+}
+
+/// The pending error of a socket, which is cleared by asking.
+fn socket_error(transport: &Transport) -> Option<i32> {
+    match rustix::net::sockopt::socket_error(transport.as_fd()) {
+        Ok(Ok(())) => None,
+        Ok(Err(errno)) | Err(errno) => Some(errno.raw_os_error()),
+    }
+}
+
+/// Moves what has come into a read; its outcome if that ends it.
+fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Result<Output, Failure>> {
+    let enough = |reading: &mut Reading, end| Some(Ok(Output::Received(reading.take(end))));
+    while let Some(unread) = iod.unread.pop_front() {
+        if reading.add(&unread.bytes, unread.from) {
+            return enough(reading, End::Enough);
+        }
+    }
+    if let Some(errno) = iod.read_errno.take() {
+        return Some(broken(iod, reading, errno));
+    }
+    if iod.eof {
+        return Some(reading.cut_short(End::Eof, Failure::Eof));
+    }
+    let transport = iod.transport.as_ref()?;
+    let datagrams = transport.is_datagram();
+    let (mut satisfied, mut news) = (false, None);
+    for _ in 0..RECEIVES_PER_LOOK_MAX {
+        if !(iod.ready.has(Ready::READABLE) || iod.ready.has(Ready::ERROR)) {
+            break;
+        }
+        match transport.receive(scratch) {
+            Ok((0, _)) if !datagrams => {
+                iod.eof = true;
+                break;
+            }
+            Ok((length, from)) => {
+                iod.bytes_read += length as u64;
+                // A short read has emptied the socket, unless the end of the stream is still to be seen.
+                let emptied = length < scratch.len() && matches!(transport, Transport::Stream(_));
+                if emptied && !iod.ready.has(Ready::READ_CLOSED) {
+                    iod.ready.remove(Ready::READABLE);
+                }
+                news = from.or(news);
+                satisfied = reading.add(&scratch[..length], from);
+                let may_take_more = reading.until == Until::Any && length == scratch.len();
+                if reading.is_full() || satisfied && !may_take_more {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                iod.ready.remove(Ready::READABLE);
+                iod.ready.remove(Ready::ERROR);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                iod.ready.remove(Ready::ERROR);
+                iod.read_errno = error.raw_os_error().or(Some(libc::EIO));
+                break;
+            }
+        }
+    }
+    if news.is_some() {
+        iod.peer = news;
+    }
+    if satisfied {
+        return enough(reading, if iod.eof { End::Eof } else { End::Enough });
+    }
+    if let Some(errno) = iod.read_errno.take() {
+        return Some(broken(iod, reading, errno));
+    }
+    if iod.eof {
+        return Some(reading.cut_short(End::Eof, Failure::Eof));
+    }
+    if reading.is_full() { enough(reading, End::Full) } else { None }
+}
+
+/// The outcome of a read that met an error: data first, the error with the next read.
+fn broken(iod: &mut Iod, reading: &mut Reading, errno: i32) -> Result<Output, Failure> {
+    let outcome = reading.cut_short(End::Error, Failure::Io { errno, during: During::Read });
+    if outcome.is_ok() {
+        iod.read_errno = Some(errno);
+    }
+    outcome
+}
+
+/// Sends what is left of some data; the outcome if that ends the write.
+pub(super) fn send(
+    iod: &mut Iod,
+    data: &[u8],
+    sent: &mut usize,
+    to: Option<SocketAddr>,
+) -> Option<Result<(), Failure>> {
+    let transport = iod.transport.as_ref()?;
+    loop {
+        let left = &data[*sent..];
+        if left.is_empty() && (*sent > 0 || !transport.is_datagram()) {
+            return Some(Ok(()));
+        }
+        match transport.send(left, to) {
+            Ok(length) => {
+                iod.bytes_written += length as u64;
+                *sent += length;
+                if transport.is_datagram() || *sent == data.len() {
+                    return Some(Ok(()));
+                }
+                if matches!(transport, Transport::Stream(_)) {
+                    iod.ready.remove(Ready::WRITABLE);
+                    iod.ready.remove(Ready::ERROR);
+                    return None;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                iod.ready.remove(Ready::WRITABLE);
+                iod.ready.remove(Ready::ERROR);
+                return None;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Some(Err(Failure::io(&error, During::Write))),
+        }
+    }
+}
+
+impl Engine {
+    /// Bytes of a read that will not be told to its handler go to the IOD's next read.
+    pub(super) fn give_back(iod: &mut Iod, op: &mut Op) {
+        use crate::iod::Unread;
+        use crate::op::{Stage, Task};
+        let (bytes, from) = match &mut op.stage {
+            Stage::Waiting(Task::Read(reading)) => (mem::take(&mut reading.bytes), reading.from),
+            Stage::Done(Ok(Output::Received(got))) => (mem::take(&mut got.bytes), got.from),
+            Stage::Done(Err(Failure::Io { errno, during: During::Read })) => {
+                iod.read_errno = Some(*errno);
+                return;
+            }
+            _ => return,
+        };
+        let datagram = iod.transport.as_ref().is_some_and(Transport::is_datagram);
+        if !bytes.is_empty() || datagram && op.is_done() {
+            iod.unread.push_front(Unread { bytes, from });
+        }
+    }
+}

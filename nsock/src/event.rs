@@ -1,0 +1,252 @@
+//! What a user of the library sees of an event: its ids, its results and the ways it can fail. Plain data.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::error::{Failure, Misuse};
+
+/// The kind of an event; the number is the low three bits of its EID (spec nsock 1.2).
+///
+/// `Display` writes nsock's word for it, as in `Callback: CONNECT SUCCESS for EID 8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Kind {
+    /// A TCP or UDP connect.
+    Connect = 0,
+    /// Any of the read requests.
+    Read = 2,
+    /// A write, a `printf` or a `sendto`.
+    Write = 3,
+    /// A timer.
+    Timer = 4,
+    /// Waiting for [`Waker::wake`](crate::Waker::wake); nsock has no such event, the number was free.
+    Wake = 6,
+}
+
+impl Kind {
+    /// Every kind, in the order of the numbers.
+    pub const ALL: [Self; 5] = [Self::Connect, Self::Read, Self::Write, Self::Timer, Self::Wake];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "CONNECT",
+            Self::Read => "READ",
+            Self::Write => "WRITE",
+            Self::Timer => "TIMER",
+            Self::Wake => "WAKE",
+        })
+    }
+}
+
+/// Names one event of one pool, for as long as the pool lives.
+///
+/// An id is never given to a second event; using it after its event has ended is a harmless no-op that says so.
+/// `Display` and [`number`](Self::number) give nsock's EID: `serial << 3 | kind`, where each scope counts its
+/// serials from 1. Two scopes of a pool may print the same number; the ids still differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventId {
+    pub(crate) slot: u32,
+    pub(crate) made: u64,
+    pub(crate) number: u64,
+}
+
+impl EventId {
+    /// The id of a request that was not accepted, because the pool is shutting down. No event ever has it.
+    pub const REFUSED: Self = Self { slot: u32::MAX, made: 0, number: 0 };
+
+    pub(crate) fn number_of(serial: u64, kind: Kind) -> u64 {
+        serial << 3 | kind as u64
+    }
+
+    /// The EID that traces show: `serial << 3 | kind`.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.number
+    }
+
+    /// The event's place in its scope's sequence of requests, from 1.
+    #[must_use]
+    pub fn serial(self) -> u64 {
+        self.number >> 3
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number.fmt(f)
+    }
+}
+
+/// Names one I/O descriptor (IOD) of one pool, for as long as the pool lives; never given to a second one.
+///
+/// `Display` and [`number`](Self::number) give nsock's IOD number, counted from 1 in each scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IodId {
+    pub(crate) slot: u32,
+    pub(crate) made: u64,
+    pub(crate) number: u64,
+}
+
+impl IodId {
+    /// The number that traces show after `IOD #`.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.number
+    }
+}
+
+impl fmt::Display for IodId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number.fmt(f)
+    }
+}
+
+/// Names one user of a pool, with serials, a label and a trace switch of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ScopeId(pub(crate) u16);
+
+impl ScopeId {
+    /// The scope of whoever made the pool.
+    pub const DEFAULT: Self = Self(0);
+}
+
+/// A request on an IOD has ended; handed to its handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Event<T> {
+    /// Which request this was. The event is over: the id is already stale.
+    pub id: EventId,
+    /// The IOD the request was made on.
+    pub iod: IodId,
+    /// What came of it.
+    pub outcome: Result<T, Failure>,
+}
+
+/// A request without an IOD, a timer or a wait for a wake-up, has ended; handed to its handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Alarm {
+    /// Which request this was.
+    pub id: EventId,
+    /// `Ok` when the timer fired or the wake-up came.
+    pub outcome: Result<(), Failure>,
+}
+
+/// A connect succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connected {
+    /// The address that was connected to.
+    pub peer: SocketAddr,
+}
+
+/// A write, `printf` or `sendto` succeeded: the system has taken every byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// How many bytes that were.
+    pub bytes: usize,
+}
+
+/// A read succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// Everything gathered for this request; it may be more than was asked for. Empty only for an empty datagram.
+    pub bytes: Vec<u8>,
+    /// The sender, where the socket is a datagram socket.
+    pub from: Option<SocketAddr>,
+    /// Why the read ended where it did.
+    pub end: End,
+}
+
+/// Why a successful read ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum End {
+    /// What was asked for is here.
+    Enough,
+    /// The peer sent no more: the next read of this IOD ends with [`Failure::Eof`].
+    Eof,
+    /// The connection broke after these bytes: the next read of this IOD ends with the error.
+    Error,
+    /// [`READ_BYTES_MAX`](crate::READ_BYTES_MAX) came without the lines that were asked for.
+    Full,
+    /// Time ran out after these bytes.
+    TimedOut,
+}
+
+/// What a finished request gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Of a connect.
+    Connected(Connected),
+    /// Of a read.
+    Received(Received),
+    /// Of a write.
+    Sent(Sent),
+    /// Of a timer or of a wait for a wake-up.
+    Alarm,
+}
+
+/// A finished request as [`Engine::next_done`](crate::Engine::next_done) returns it, before it is given a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Completion {
+    /// Which request.
+    pub id: EventId,
+    /// Of which kind.
+    pub kind: Kind,
+    /// On which IOD; `None` for timers and wake-ups.
+    pub iod: Option<IodId>,
+    /// What came of it.
+    pub outcome: Result<Output, Failure>,
+}
+
+impl Completion {
+    /// Narrows to the event of an IOD request. `pick` is chosen where the request is made, so it fits the kind.
+    pub(crate) fn event<T>(self, pick: fn(Output) -> Option<T>) -> Event<T> {
+        let misfit = Failure::Misuse(Misuse::StaleIod);
+        Event {
+            id: self.id,
+            iod: self.iod.unwrap_or(IodId { slot: u32::MAX, made: 0, number: 0 }),
+            outcome: self.outcome.and_then(|output| pick(output).ok_or(misfit)),
+        }
+    }
+
+    pub(crate) fn alarm(self) -> Alarm {
+        Alarm { id: self.id, outcome: self.outcome.map(|_| ()) }
+    }
+}
+
+impl Output {
+    pub(crate) fn connected(self) -> Option<Connected> {
+        if let Self::Connected(connected) = self { Some(connected) } else { None }
+    }
+
+    pub(crate) fn received(self) -> Option<Received> {
+        if let Self::Received(received) = self { Some(received) } else { None }
+    }
+
+    pub(crate) fn sent(self) -> Option<Sent> {
+        if let Self::Sent(sent) = self { Some(sent) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eid_is_serial_shifted_by_three_plus_kind() {
+        let numbers: Vec<u64> =
+            (1..=2).flat_map(|serial| Kind::ALL.map(|kind| EventId::number_of(serial, kind))).collect();
+        assert_eq!(numbers, [8, 10, 11, 12, 14, 16, 18, 19, 20, 22]);
+        let id = EventId { slot: 0, made: 1, number: 27 };
+        assert_eq!((id.serial(), id.to_string().as_str()), (3, "27"));
+    }
+}

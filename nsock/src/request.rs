@@ -1,0 +1,105 @@
+//! What can be asked of the engine. Plain data.
+
+use std::net::SocketAddr;
+
+use crate::event::{IodId, Kind};
+use crate::op::Until;
+use crate::trace::Asked;
+
+/// A request, to be submitted with an optional time limit.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Request<'a> {
+    /// Connect an IOD that has no socket yet to a TCP server. The limit covers the whole connect.
+    ConnectTcp {
+        /// The IOD.
+        iod: IodId,
+        /// The server.
+        to: SocketAddr,
+    },
+    /// Fix the peer of an IOD that has no socket yet to a UDP address. No packet is sent.
+    ConnectUdp {
+        /// The IOD.
+        iod: IodId,
+        /// The peer.
+        to: SocketAddr,
+    },
+    /// Gather bytes or datagrams.
+    Read {
+        /// The IOD.
+        iod: IodId,
+        /// When it is enough.
+        until: Until,
+    },
+    /// Send everything. What cannot be sent at once is copied.
+    Write {
+        /// The IOD.
+        iod: IodId,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// As [`Write`](Self::Write), shown as `nsock_printf` in traces.
+    Printf {
+        /// The IOD.
+        iod: IodId,
+        /// The text.
+        data: &'a [u8],
+    },
+    /// Send one datagram to an address.
+    Sendto {
+        /// The IOD, a datagram socket.
+        iod: IodId,
+        /// The destination; it becomes the IOD's peer.
+        to: SocketAddr,
+        /// The datagram.
+        data: &'a [u8],
+    },
+    /// Succeed when the limit has passed.
+    Timer,
+    /// Succeed when a [`Waker`] of this engine is used, or has been since the last such event.
+    Wake,
+}
+
+impl Request<'_> {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::ConnectTcp { .. } | Self::ConnectUdp { .. } => Kind::Connect,
+            Self::Read { .. } => Kind::Read,
+            Self::Write { .. } | Self::Printf { .. } | Self::Sendto { .. } => Kind::Write,
+            Self::Timer => Kind::Timer,
+            Self::Wake => Kind::Wake,
+        }
+    }
+
+    pub(crate) fn iod(&self) -> Option<IodId> {
+        match *self {
+            Self::ConnectTcp { iod, .. }
+            | Self::ConnectUdp { iod, .. }
+            | Self::Read { iod, .. }
+            | Self::Write { iod, .. }
+            | Self::Printf { iod, .. }
+            | Self::Sendto { iod, .. } => Some(iod),
+            Self::Timer | Self::Wake => None,
+        }
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        match self {
+            Self::Write { data, .. } | Self::Printf { data, .. } | Self::Sendto { data, .. } => data,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn asked(&self) -> Asked {
+        match *self {
+            Self::ConnectTcp { to, .. } => Asked::ConnectTcp(to),
+            Self::ConnectUdp { to, .. } => Asked::ConnectUdp(to),
+            Self::Read { until, .. } => Asked::Read(until),
+            Self::Write { data, .. } => Asked::Write(data.len()),
+            Self::Printf { data, .. } => Asked::Printf(data.len()),
+            Self::Sendto { to, data, .. } => Asked::Sendto(to, data.len()),
+            Self::Timer => Asked::Timer,
+            Self::Wake => Asked::Wake,
+        }
+    }
+}

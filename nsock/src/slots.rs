@@ -1,0 +1,108 @@
+//! A slab whose entries carry a generation, so that a stale key finds nothing instead of somebody else.
+
+use slab::Slab;
+
+/// Capacities up to this are kept: giving them back would cost more than it saves.
+const KEPT_MIN: usize = 1024;
+
+/// Values by slot number; each was inserted with a generation that is never used twice.
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    slab: Slab<(u64, T)>,
+    /// Removals since memory was last given back: pays for the walk that gives it back.
+    removals: usize,
+}
+
+impl<T> Slots<T> {
+    pub(crate) fn new() -> Self {
+        Self { slab: Slab::new(), removals: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(crate) fn insert(&mut self, generation: u64, value: T) -> u32 {
+        let slot = self.slab.insert((generation, value));
+        slot_number(slot)
+    }
+
+    pub(crate) fn get(&self, slot: u32, generation: u64) -> Option<&T> {
+        match self.slab.get(slot as usize) {
+            Some((found, value)) if *found == generation => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32, generation: u64) -> Option<&mut T> {
+        match self.slab.get_mut(slot as usize) {
+            Some((found, value)) if *found == generation => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The tenant of a slot whoever it is, for links that live and die with their target.
+    pub(crate) fn at(&self, slot: u32) -> Option<(u64, &T)> {
+        self.slab.get(slot as usize).map(|(generation, value)| (*generation, value))
+    }
+
+    pub(crate) fn at_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.slab.get_mut(slot as usize).map(|(_, value)| value)
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32, generation: u64) -> Option<T> {
+        self.get(slot, generation)?;
+        self.removals += 1;
+        Some(self.slab.remove(slot as usize).1)
+    }
+
+    /// Slot, generation and value of each entry, by slot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u64, &T)> {
+        self.slab.iter().map(|(slot, (generation, value))| (slot_number(slot), *generation, value))
+    }
+
+    /// Gives memory back after a burst, as far as no entry stands in the way; constant time per removal on average.
+    pub(crate) fn shrink(&mut self) {
+        let capacity = self.slab.capacity();
+        if capacity > KEPT_MIN && self.slab.len() < capacity / 8 && self.removals > capacity / 2 {
+            self.removals = 0;
+            self.slab.shrink_to_fit();
+        }
+    }
+}
+
+/// A slab index as the slot number it is kept as.
+pub(crate) fn slot_number(index: usize) -> u32 {
+    debug_assert!(index < u32::MAX as usize, "memory ends long before four thousand million entries");
+    #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
+    let number = index as u32;
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stale_key_finds_nothing() {
+        let mut slots = Slots::new();
+        let old = slots.insert(1, "old");
+        assert_eq!(slots.remove(old, 1), Some("old"));
+        let new = slots.insert(2, "new");
+        assert_eq!(old, new, "the slot is used again");
+        assert_eq!(slots.remove(old, 1), None);
+        assert_eq!((slots.get(old, 1), slots.get(new, 2)), (None, Some(&"new")));
+    }
+
+    #[test]
+    fn memory_returns_after_a_burst() {
+        let mut slots = Slots::new();
+        let keys: Vec<_> =
+            (0..100_000).map(|generation| (slots.insert(generation, generation), generation)).collect();
+        for (slot, generation) in keys {
+            slots.remove(slot, generation);
+        }
+        slots.shrink();
+        assert_eq!(slots.slab.capacity(), 0);
+    }
+}

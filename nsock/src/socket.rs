@@ -1,0 +1,90 @@
+//! Making sockets, with the options that were asked for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::error::{During, SocketOption};
+use crate::sys;
+
+/// What to set on a socket when it is made. Everything is off by default, as the system has it.
+///
+/// An option that cannot be set fails the request: a probe that leaves by the wrong interface is worse than none.
+///
+/// ```
+/// let mut options = nsock::SocketOptions::default();
+/// options.local = Some("127.0.0.2:0".parse()?);
+/// options.nodelay = true;
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketOptions {
+    /// The local address and port to bind to; port 0 lets the system choose.
+    pub local: Option<SocketAddr>,
+    /// The interface to bind to (`SO_BINDTODEVICE`).
+    pub device: Option<String>,
+    /// Whether a datagram socket may send to broadcast addresses.
+    pub broadcast: bool,
+    /// IPv4 options for every packet, at most 40 bytes; not used on IPv6.
+    pub ip_options: Vec<u8>,
+    /// Whether small writes go out at once (`TCP_NODELAY`).
+    pub nodelay: bool,
+    /// How long closing waits for unsent data (`SO_LINGER`); zero resets the connection and leaves no `TIME_WAIT`.
+    pub linger: Option<Duration>,
+}
+
+/// The two kinds of socket made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    Stream,
+    Datagram,
+}
+
+/// A step of setting up a socket that failed.
+#[derive(Debug)]
+pub(crate) struct SetupError {
+    pub(crate) during: During,
+    pub(crate) error: io::Error,
+}
+
+/// Makes a non-blocking, close-on-exec socket of the address's family. `bound` is told before the bind.
+pub(crate) fn open(
+    address: &SocketAddr,
+    flavor: Flavor,
+    options: &SocketOptions,
+    bound: impl FnOnce(SocketAddr),
+) -> Result<Socket, SetupError> {
+    let kind = match flavor {
+        Flavor::Stream => Type::STREAM,
+        Flavor::Datagram => Type::DGRAM,
+    };
+    let socket = Socket::new_raw(Domain::for_address(*address), kind.nonblocking().cloexec(), None)
+        .map_err(|error| SetupError { during: During::Socket, error })?;
+    let check = |option: SocketOption, result: io::Result<()>| {
+        result.map_err(|error| SetupError { during: During::Option(option), error })
+    };
+    if let Some(local) = options.local {
+        check(SocketOption::ReuseAddr, socket.set_reuse_address(true))?;
+        bound(local);
+        socket.bind(&SockAddr::from(local)).map_err(|error| SetupError { during: During::Bind, error })?;
+    }
+    if !options.ip_options.is_empty() && address.is_ipv4() {
+        check(SocketOption::IpOptions, sys::set_ip_options(socket.as_fd(), &options.ip_options))?;
+    }
+    if let Some(device) = &options.device {
+        check(SocketOption::BindToDevice, socket.bind_device(Some(device.as_bytes())))?;
+    }
+    match flavor {
+        Flavor::Datagram if options.broadcast => check(SocketOption::Broadcast, socket.set_broadcast(true))?,
+        Flavor::Stream if options.nodelay => check(SocketOption::NoDelay, socket.set_tcp_nodelay(true))?,
+        _ => {}
+    }
+    if let Some(linger) = options.linger {
+        check(SocketOption::Linger, socket.set_linger(Some(linger)))?;
+    }
+    Ok(socket)
+}

@@ -1,0 +1,373 @@
+//! Every step of a pool as one structured record, and the one place that all of them pass.
+//!
+//! Sinks are views of the same records: [`Classic`] writes nsock's text, [`Ndjson`] a line of JSON per record,
+//! [`Ring`] keeps the last ones for later, [`Log`] hands the classic text to the `log` crate, and any closure that
+//! takes a [`Record`] is a sink too. While no sink is installed, a step costs one branch.
+
+mod classic;
+mod ndjson;
+mod ring;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use crate::error::{During, Failure, SocketOption};
+use crate::event::{End, Kind, ScopeId};
+use crate::op::Until;
+
+pub use classic::{Classic, ClassicText};
+pub use ndjson::{Ndjson, write_json};
+pub use ring::Ring;
+
+/// How much detail a sink wants; each level includes those before it (nsock's log levels, spec nsock 1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Level {
+    /// Only what went wrong on this machine.
+    Error,
+    /// Requests, callbacks, cancels, IODs coming and going.
+    Info,
+    /// And the life of every event between them.
+    Debug,
+    /// And every look at a descriptor; payloads of writes.
+    Full,
+}
+
+/// One step: what happened, to which IOD and event, when, and who asked for it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Record<'a> {
+    /// On the monotonic clock; constant within a turn of the loop.
+    pub at: Instant,
+    /// The label of the scope; empty for the default one.
+    pub scope: &'static str,
+    /// The IOD's number in its scope.
+    pub iod: Option<u64>,
+    /// The IOD's descriptor, to join the trace with `strace`.
+    pub fd: Option<i32>,
+    /// The IOD's peer, where it is known.
+    pub peer: Option<SocketAddr>,
+    /// The EID.
+    pub event: Option<u64>,
+    /// The kind of that event.
+    pub kind: Option<Kind>,
+    /// The EID in whose handler this was asked for.
+    pub parent: Option<u64>,
+    /// Where in the program it was asked for.
+    pub place: Option<&'static Location<'static>>,
+    /// The bytes of a write request or of a finished read; empty in every other record.
+    pub payload: &'a [u8],
+    /// What happened.
+    pub step: Step,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// An IOD was made.
+    IodNew,
+    /// An IOD was deleted; its pending events follow.
+    IodDelete,
+    /// An unconnected UDP socket was made for an IOD.
+    SetupUdp,
+    /// An event was made for a request that is about to be told.
+    EventNew,
+    /// A request was made.
+    Request {
+        /// Which.
+        asked: Asked,
+        /// Its time limit.
+        limit: Option<Duration>,
+    },
+    /// The socket is about to be bound.
+    Binding {
+        /// To this local address.
+        local: SocketAddr,
+    },
+    /// Setting up the socket failed at this step; the request fails too.
+    SetupFailed {
+        /// Which step.
+        during: During,
+        /// The local address, for a bind.
+        local: Option<SocketAddr>,
+        /// The system's error.
+        errno: i32,
+    },
+    /// The request is under way.
+    Armed {
+        /// Its time limit.
+        limit: Option<Duration>,
+    },
+    /// The loop was entered.
+    LoopStarted {
+        /// For at most so long.
+        limit: Option<Duration>,
+        /// With so many events pending.
+        pending: usize,
+    },
+    /// The loop waits for the system.
+    Turn,
+    /// Waiting failed; the loop ends.
+    WaitFailed {
+        /// The system's error.
+        errno: i32,
+    },
+    /// An IOD is looked at.
+    Ready {
+        /// nsock's mask: read 1, write 2, exception 4.
+        mask: u8,
+    },
+    /// Some of what was asked for was moved.
+    Partial {
+        /// Bytes this time.
+        bytes: usize,
+        /// Bytes so far.
+        total: usize,
+    },
+    /// A timer's time has come.
+    TimerFired,
+    /// The handler is about to run.
+    Callback(Callback),
+    /// The handler has returned, or will never run: the event is over.
+    Released,
+    /// A cancel was asked for.
+    Cancel {
+        /// Whether the event was still there to cancel.
+        found: bool,
+        /// Whether its handler will be told.
+        notice: bool,
+    },
+    /// A pending event was ended by a cancel or with its IOD.
+    Removed {
+        /// Whether its handler will be told.
+        notice: bool,
+    },
+}
+
+/// A request, as it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Asked {
+    /// `connect_tcp`.
+    ConnectTcp(SocketAddr),
+    /// `connect_udp`.
+    ConnectUdp(SocketAddr),
+    /// `read`, `readbytes` or `readlines`.
+    Read(Until),
+    /// `write` of so many bytes.
+    Write(usize),
+    /// `printf` that made so many bytes.
+    Printf(usize),
+    /// `sendto` of so many bytes to this address.
+    Sendto(SocketAddr, usize),
+    /// `timer_create`.
+    Timer,
+    /// `wake_wait`.
+    Wake,
+}
+
+/// How an event ended, as its handler is about to see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Callback {
+    /// It succeeded, and was not a read.
+    Success {
+        /// Bytes written, for a write.
+        bytes: usize,
+    },
+    /// A read succeeded.
+    Received {
+        /// Bytes it gathered.
+        bytes: usize,
+        /// Why it ended.
+        end: End,
+    },
+    /// It did not succeed.
+    Failed(Failure),
+}
+
+impl Record<'_> {
+    /// The level at which sinks get to see this record.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self.step {
+            // nsock tells missing privileges for a device only to those who look closely.
+            Step::SetupFailed {
+                during: During::Option(SocketOption::BindToDevice),
+                errno: libc::EPERM,
+                ..
+            } => Level::Full,
+            Step::SetupFailed { .. } | Step::WaitFailed { .. } => Level::Error,
+            Step::IodNew
+            | Step::IodDelete
+            | Step::SetupUdp
+            | Step::Request { .. }
+            | Step::Binding { .. }
+            | Step::Callback(_)
+            | Step::Cancel { .. }
+            | Step::Removed { .. } => Level::Info,
+            Step::EventNew | Step::Armed { .. } | Step::LoopStarted { .. } | Step::Released => Level::Debug,
+            Step::Turn | Step::Ready { .. } | Step::Partial { .. } | Step::TimerFired => Level::Full,
+        }
+    }
+
+    /// The record without what it borrows.
+    #[must_use]
+    pub fn without_payload(&self) -> Record<'static> {
+        Record { payload: &[], ..*self }
+    }
+}
+
+/// Takes records. Called in the middle of the loop: it should be quick, and it cannot reach the pool.
+pub trait Sink {
+    /// Takes one record.
+    fn record(&mut self, record: &Record<'_>);
+}
+
+impl<F: FnMut(&Record<'_>)> Sink for F {
+    fn record(&mut self, record: &Record<'_>) {
+        self(record);
+    }
+}
+
+/// Hands the classic text to the `log` crate: one target per kind of step (`nsock::iod`, `nsock::connect`,
+/// `nsock::read`, `nsock::write`, `nsock::timer`, `nsock::cancel`, `nsock::callback`, `nsock::turn`), so that
+/// `RUST_LOG=nsock::callback=info` shows callbacks only.
+#[derive(Debug)]
+pub struct Log {
+    start: Instant,
+}
+
+impl Log {
+    /// Times in the text count from `start`.
+    #[must_use]
+    pub fn new(start: Instant) -> Self {
+        Self { start }
+    }
+}
+
+impl Sink for Log {
+    fn record(&mut self, record: &Record<'_>) {
+        let level = match record.level() {
+            Level::Error => log::Level::Error,
+            Level::Info => log::Level::Info,
+            Level::Debug => log::Level::Debug,
+            Level::Full => log::Level::Trace,
+        };
+        let target = target(record);
+        if !log::log_enabled!(target: target, level) {
+            return;
+        }
+        if let Some(text) = ClassicText::new(record, self.start) {
+            log::log!(target: target, level, "{text}");
+        }
+    }
+}
+
+fn target(record: &Record<'_>) -> &'static str {
+    match (record.step, record.kind) {
+        (Step::Callback(_), _) => "nsock::callback",
+        (Step::Cancel { .. } | Step::Removed { .. }, _) => "nsock::cancel",
+        (Step::LoopStarted { .. } | Step::Turn | Step::WaitFailed { .. } | Step::Ready { .. }, _) => {
+            "nsock::turn"
+        }
+        (_, Some(Kind::Connect)) => "nsock::connect",
+        (_, Some(Kind::Read)) => "nsock::read",
+        (_, Some(Kind::Write)) => "nsock::write",
+        (_, Some(Kind::Timer | Kind::Wake)) => "nsock::timer",
+        (_, None) => "nsock::iod",
+    }
+}
+
+/// The one funnel: knows the sinks and which scopes are traced.
+pub(crate) struct Tracer {
+    sinks: Vec<(Level, Box<dyn Sink>)>,
+    ring: Option<Ring>,
+    /// The most detail that anybody wants; `None` is the one branch when tracing is off.
+    pub(crate) wanted: Option<Level>,
+    scopes: Vec<ScopeTrace>,
+}
+
+struct ScopeTrace {
+    label: &'static str,
+    on: bool,
+}
+
+impl Tracer {
+    pub(crate) fn new() -> Self {
+        Self { sinks: Vec::new(), ring: None, wanted: None, scopes: vec![ScopeTrace { label: "", on: true }] }
+    }
+
+    pub(crate) fn add(&mut self, level: Level, sink: Box<dyn Sink>) {
+        self.sinks.push((level, sink));
+        self.wanted = self.wanted.max(Some(level));
+    }
+
+    pub(crate) fn keep_last(&mut self, records: usize) {
+        self.ring = Some(Ring::new(records));
+        self.wanted = Some(Level::Full);
+    }
+
+    pub(crate) fn ring(&self) -> Option<&Ring> {
+        self.ring.as_ref()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.sinks.clear();
+        self.ring = None;
+        self.wanted = None;
+    }
+
+    /// The scope with this label, made if it is new.
+    pub(crate) fn scope(&mut self, label: &'static str) -> ScopeId {
+        let index = self.scopes.iter().position(|scope| scope.label == label).unwrap_or_else(|| {
+            self.scopes.push(ScopeTrace { label, on: true });
+            self.scopes.len() - 1
+        });
+        ScopeId(u16::try_from(index).unwrap_or(0))
+    }
+
+    pub(crate) fn switch(&mut self, scope: ScopeId, on: bool) {
+        if let Some(scope) = self.scopes.get_mut(usize::from(scope.0)) {
+            scope.on = on;
+        }
+    }
+
+    pub(crate) fn label(&self, scope: u16) -> &'static str {
+        self.scopes.get(usize::from(scope)).map_or("", |scope| scope.label)
+    }
+
+    #[cold]
+    pub(crate) fn record(&mut self, scope: u16, record: &Record<'_>) {
+        if !self.scopes.get(usize::from(scope)).is_none_or(|scope| scope.on) {
+            return;
+        }
+        if let Some(ring) = &mut self.ring {
+            ring.record(record);
+        }
+        let level = record.level();
+        for (wanted, sink) in &mut self.sinks {
+            if level <= *wanted {
+                sink.record(record);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracer")
+            .field("sinks", &self.sinks.len())
+            .field("wanted", &self.wanted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says through the `log` crate that a pool was dropped with something pending.
+#[cfg(debug_assertions)]
+pub(crate) fn warn_dropped_pending(report: &crate::observe::Report) {
+    log::warn!(target: "nsock::pool", "a pool was dropped with {} events pending\n{report}", report.events.len());
+}

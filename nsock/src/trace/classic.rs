@@ -1,0 +1,298 @@
+//! nsock's own text, byte for byte (spec nsock 7).
+
+use std::fmt;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::{Asked, Callback, Level, Record, Sink, Step};
+use crate::error::{During, SocketOption, errno_text};
+use crate::event::{End, Kind};
+use crate::op::Until;
+
+/// Payloads as long as this or longer are not shown.
+const PAYLOAD_SHOWN_MAX: usize = 80;
+
+/// Writes the classic text, a line per record: `NSOCK INFO [0.0910s] nsock_read(): Read request from …`.
+///
+/// Write errors are swallowed: a broken trace must not stop the work it traces.
+#[derive(Debug)]
+pub struct Classic<W> {
+    writer: W,
+    start: Instant,
+    payloads: bool,
+}
+
+impl<W: Write> Classic<W> {
+    /// Times in the text count from `start`. `level` should be the one the sink is installed with: payloads of
+    /// writes are shown at [`Level::Full`] only.
+    #[must_use]
+    pub fn new(writer: W, start: Instant, level: Level) -> Self {
+        Self { writer, start, payloads: level == Level::Full }
+    }
+}
+
+impl<W: Write> Sink for Classic<W> {
+    fn record(&mut self, record: &Record<'_>) {
+        if let Some(mut text) = ClassicText::new(record, self.start) {
+            text.payloads = self.payloads;
+            let _ = writeln!(self.writer, "{text}");
+        }
+    }
+}
+
+/// The classic line of a record, without the line end; `Display` writes it.
+#[derive(Debug)]
+pub struct ClassicText<'a> {
+    record: &'a Record<'a>,
+    start: Instant,
+    payloads: bool,
+}
+
+impl<'a> ClassicText<'a> {
+    /// `None` for the steps that nsock has no line for.
+    #[must_use]
+    pub fn new(record: &'a Record<'a>, start: Instant) -> Option<Self> {
+        match record.step {
+            Step::Partial { .. } | Step::TimerFired => None,
+            _ => Some(Self { record, start, payloads: false }),
+        }
+    }
+}
+
+impl fmt::Display for ClassicText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = self.record;
+        let level = match record.level() {
+            Level::Error => "ERROR",
+            Level::Info => "INFO",
+            Level::Debug => "DEBUG",
+            Level::Full => "DEBUG FULL",
+        };
+        // Whole milliseconds, shown with four decimals: the last one is always 0.
+        let elapsed = record.at.saturating_duration_since(self.start).as_millis();
+        write!(f, "NSOCK {level} [{}.{:03}0s] ", elapsed / 1000, elapsed % 1000)?;
+        let iod = record.iod.unwrap_or_default();
+        let event = record.event.unwrap_or_default();
+        let kind = record.kind.unwrap_or(Kind::Timer);
+        match record.step {
+            Step::IodNew => write!(f, "nsock_iod_new2(): nsock_iod_new (IOD #{iod})"),
+            Step::IodDelete => write!(f, "nsock_iod_delete(): nsock_iod_delete (IOD #{iod})"),
+            Step::SetupUdp => write!(f, "nsock_setup_udp(): UDP unconnected socket (IOD #{iod})"),
+            Step::Request { asked, limit } => self.request(f, asked, limit, iod, event),
+            Step::Binding { local } => {
+                write!(f, "mksock_bind_addr(): Binding to {} (IOD #{iod})", Plain(local))
+            }
+            Step::SetupFailed { during, local, errno } => setup_failed(f, during, local, errno, iod),
+            Step::Armed { limit } => {
+                write!(
+                    f,
+                    "nsock_pool_add_event(): NSE #{event}: Adding event (timeout in {}ms)",
+                    Millis(limit)
+                )
+            }
+            Step::LoopStarted { limit: Some(limit), pending } => write!(
+                f,
+                "nsock_loop(): nsock_loop() started (timeout={}ms). {pending} events pending",
+                limit.as_millis()
+            ),
+            Step::LoopStarted { limit: None, pending } => {
+                write!(f, "nsock_loop(): nsock_loop() started (no timeout). {pending} events pending")
+            }
+            Step::Turn => f.write_str("epoll_loop(): wait for events"),
+            Step::WaitFailed { errno } => {
+                write!(f, "epoll_loop(): nsock_loop error {errno}: {}", errno_text(errno))
+            }
+            Step::Ready { mask } => {
+                write!(f, "process_iod_events(): Processing events on IOD {iod} (ev={mask})")
+            }
+            Step::Callback(callback) => self.callback(f, callback, kind, event),
+            Step::EventNew => match record.iod {
+                Some(iod) => write!(f, "event_new(): event_new (IOD #{iod}) (EID #{event})"),
+                None => write!(f, "event_new(): event_new (IOD #NULL) (EID #{event})"),
+            },
+            Step::Released => match record.iod {
+                Some(iod) => write!(f, "event_delete(): event_delete (IOD #{iod}) (EID #{event})"),
+                None => write!(f, "event_delete(): event_delete (IOD #NULL) (EID #{event})"),
+            },
+            Step::Cancel { .. } => {
+                write!(f, "nsock_event_cancel(): Event #{event} (type {kind}) cancelled")
+            }
+            Step::Removed { .. } => {
+                write!(f, "nevent_delete(): nevent_delete on event #{event} (type {kind})")
+            }
+            Step::Partial { .. } | Step::TimerFired => Ok(()),
+        }
+    }
+}
+
+impl ClassicText<'_> {
+    fn request(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        asked: Asked,
+        limit: Option<Duration>,
+        iod: u64,
+        event: u64,
+    ) -> fmt::Result {
+        let peer = Peer(self.record.peer);
+        let limit = Millis(limit);
+        match asked {
+            Asked::ConnectTcp(to) => write!(
+                f,
+                "nsock_connect_tcp(): TCP connection requested to {} (IOD #{iod}) (timeout: {limit}ms) EID {event}",
+                Plain(to)
+            ),
+            Asked::ConnectUdp(to) => write!(
+                f,
+                "nsock_connect_udp(): UDP connection requested to {} (IOD #{iod}) EID {event}",
+                Plain(to)
+            ),
+            Asked::Read(Until::Any) => write!(
+                f,
+                "nsock_read(): Read request from IOD #{iod} [{peer}] (timeout: {limit}ms) EID {event}"
+            ),
+            Asked::Read(Until::Bytes(wanted)) => write!(
+                f,
+                "nsock_readbytes(): Read request for {wanted} bytes from IOD #{iod} [{peer}] (timeout: {limit}ms) EID {event}"
+            ),
+            Asked::Read(Until::Lines(wanted)) => write!(
+                f,
+                "nsock_readlines(): Read request for {wanted} lines from IOD #{iod} [{peer}] (timeout: {limit}ms) EID {event}"
+            ),
+            Asked::Write(bytes) => self.write_request(f, "nsock_write(): Write", bytes, self.record.peer),
+            Asked::Printf(bytes) => self.write_request(f, "nsock_printf(): Write", bytes, self.record.peer),
+            Asked::Sendto(to, bytes) => self.write_request(f, "nsock_sendto(): Sendto", bytes, Some(to)),
+            Asked::Timer => {
+                write!(f, "nsock_timer_create(): Timer created - {limit}ms from now.  EID {event}")
+            }
+            Asked::Wake => write!(f, "nsock_wake_wait(): Wake-up wait (timeout: {limit}ms) EID {event}"),
+        }
+    }
+
+    fn write_request(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        what: &str,
+        bytes: usize,
+        peer: Option<SocketAddr>,
+    ) -> fmt::Result {
+        let iod = self.record.iod.unwrap_or_default();
+        let event = self.record.event.unwrap_or_default();
+        write!(f, "{what} request for {bytes} bytes to IOD #{iod} EID {event} [{}]", Peer(peer))?;
+        if self.payloads { write!(f, "{}", Payload(self.record.payload)) } else { Ok(()) }
+    }
+
+    fn callback(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        callback: Callback,
+        kind: Kind,
+        event: u64,
+    ) -> fmt::Result {
+        write!(f, "nsock_trace_handler_callback(): Callback: {kind} ")?;
+        match callback {
+            Callback::Received { bytes, end } => {
+                let mark = if end == End::Eof { "[EOF]" } else { "" };
+                let peer = Peer(self.record.peer);
+                let payload = Payload(self.record.payload);
+                return write!(f, "SUCCESS for EID {event} [{peer}] {mark}({bytes} bytes){payload}");
+            }
+            Callback::Success { .. } => f.write_str("SUCCESS ")?,
+            Callback::Failed(failure) => {
+                write!(f, "{} ", failure.status())?;
+                if failure.status() == "ERROR" {
+                    let errno = failure.errno().unwrap_or(libc::EINVAL);
+                    write!(f, "[{} ({errno})] ", errno_text(errno))?;
+                }
+            }
+        }
+        write!(f, "for EID {event}")?;
+        match self.record.iod {
+            Some(_) => write!(f, " [{}]", Peer(self.record.peer)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn setup_failed(
+    f: &mut fmt::Formatter<'_>,
+    during: During,
+    local: Option<SocketAddr>,
+    errno: i32,
+    iod: u64,
+) -> fmt::Result {
+    let text = errno_text(errno);
+    match (during, local) {
+        (During::Socket, _) => write!(f, "nsock_make_socket(): Socket trouble: {text}"),
+        (During::Bind, Some(local)) => {
+            write!(f, "mksock_bind_addr(): Bind to {} failed (IOD #{iod}): {text} ({errno})", Plain(local))
+        }
+        (During::Option(option), _) => {
+            let (function, option) = match option {
+                SocketOption::ReuseAddr => ("mksock_bind_addr", "SO_REUSEADDR"),
+                SocketOption::IpOptions => ("mksock_set_ipopts", "IP options"),
+                SocketOption::BindToDevice => ("mksock_bind_device", "SO_BINDTODEVICE"),
+                SocketOption::Broadcast => ("mksock_set_broadcast", "SO_BROADCAST"),
+                SocketOption::Linger => ("nsock_make_socket", "SO_LINGER"),
+                SocketOption::NoDelay => ("nsock_make_socket", "TCP_NODELAY"),
+            };
+            if option == "SO_REUSEADDR" {
+                return write!(f, "{function}(): Setting of {option} failed (#{iod}): {text} ({errno})");
+            }
+            write!(f, "{function}(): Setting of {option} failed (IOD #{iod}): {text} ({errno})")
+        }
+        (during, _) => {
+            write!(f, "nsock_make_socket(): Socket trouble (IOD #{iod}) {during}: {text} ({errno})")
+        }
+    }
+}
+
+/// A time limit in whole milliseconds, -1 for none.
+struct Millis(Option<Duration>);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(limit) => write!(f, "{}", limit.as_millis()),
+            None => f.write_str("-1"),
+        }
+    }
+}
+
+/// `address:port`, IPv6 without brackets.
+struct Plain(SocketAddr);
+
+impl fmt::Display for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.ip(), self.0.port())
+    }
+}
+
+struct Peer(Option<SocketAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(peer) => Plain(peer).fmt(f),
+            None => f.write_str("peer unspecified"),
+        }
+    }
+}
+
+/// `: ` and the bytes, unprintable ones as dots; nothing if they are too many.
+struct Payload<'a>(&'a [u8]);
+
+impl fmt::Display for Payload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() >= PAYLOAD_SHOWN_MAX {
+            return Ok(());
+        }
+        let shown: String = self
+            .0
+            .iter()
+            .map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' })
+            .collect();
+        write!(f, ": {shown}")
+    }
+}

@@ -1,0 +1,192 @@
+//! A line of JSON per record, for programs.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use super::{Asked, Callback, Record, Sink, Step};
+use crate::error::errno_text;
+use crate::op::Until;
+
+/// Writes each record as one JSON object and a newline.
+///
+/// Every object has `t` (seconds since the start), `step` and, where they apply, `scope`, `iod`, `fd`, `peer`,
+/// `eid`, `kind`, `parent` and `place`; the rest depends on the step. Payloads are given by their length.
+/// Write errors are swallowed: a broken trace must not stop the work it traces.
+#[derive(Debug)]
+pub struct Ndjson<W> {
+    writer: W,
+    start: Instant,
+}
+
+impl<W: Write> Ndjson<W> {
+    /// Times count from `start`.
+    #[must_use]
+    pub fn new(writer: W, start: Instant) -> Self {
+        Self { writer, start }
+    }
+}
+
+impl<W: Write> Sink for Ndjson<W> {
+    fn record(&mut self, record: &Record<'_>) {
+        let _ = write_json(&mut self.writer, record, self.start);
+    }
+}
+
+/// Writes one record as a line of JSON, its time counted from `start`.
+///
+/// # Errors
+/// The writer's.
+pub fn write_json(mut writer: impl Write, record: &Record<'_>, start: Instant) -> io::Result<()> {
+    let mut object = Map::new();
+    let micros = record.at.saturating_duration_since(start).as_micros();
+    object.insert("t".into(), json!(micros as f64 / 1e6));
+    object.insert("step".into(), step_name(record.step).into());
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            object.insert(name.into(), value);
+        }
+    };
+    put("scope", if record.scope.is_empty() { Value::Null } else { record.scope.into() });
+    put("iod", json!(record.iod));
+    put("fd", json!(record.fd));
+    put("peer", json!(record.peer.map(|peer| peer.to_string())));
+    put("eid", json!(record.event));
+    put("kind", json!(record.kind.map(|kind| kind.to_string())));
+    put("parent", json!(record.parent));
+    put("place", json!(record.place.map(|place| format!("{}:{}", place.file(), place.line()))));
+    detail(record.step, put);
+    serde_json::to_writer(&mut writer, &object)?;
+    writer.write_all(b"\n")
+}
+
+fn detail(step: Step, mut put: impl FnMut(&str, Value)) {
+    let seconds = |limit: Option<Duration>| json!(limit.map(|limit| limit.as_secs_f64()));
+    match step {
+        Step::EventNew
+        | Step::IodNew
+        | Step::IodDelete
+        | Step::Released
+        | Step::SetupUdp
+        | Step::TimerFired
+        | Step::Turn => {}
+        Step::Request { asked, limit } => {
+            request(asked, &mut put);
+            put("limit", seconds(limit));
+        }
+        Step::Binding { local } => put("local", local.to_string().into()),
+        Step::SetupFailed { during, local, errno } => {
+            put("during", during.to_string().into());
+            put("local", json!(local.map(|local| local.to_string())));
+            failure(errno, &mut put);
+        }
+        Step::Armed { limit } => put("limit", seconds(limit)),
+        Step::LoopStarted { limit, pending } => {
+            put("limit", seconds(limit));
+            put("pending", pending.into());
+        }
+        Step::WaitFailed { errno } => failure(errno, &mut put),
+        Step::Ready { mask } => put("mask", mask.into()),
+        Step::Partial { bytes, total } => {
+            put("bytes", bytes.into());
+            put("total", total.into());
+        }
+        Step::Callback(callback) => outcome(callback, &mut put),
+        Step::Cancel { found, notice } => {
+            put("found", found.into());
+            put("notice", notice.into());
+        }
+        Step::Removed { notice } => put("notice", notice.into()),
+    }
+}
+
+fn step_name(step: Step) -> &'static str {
+    match step {
+        Step::Armed { .. } => "armed",
+        Step::Binding { .. } => "binding",
+        Step::Callback(_) => "callback",
+        Step::Cancel { .. } => "cancel",
+        Step::EventNew => "event_new",
+        Step::IodDelete => "iod_delete",
+        Step::IodNew => "iod_new",
+        Step::LoopStarted { .. } => "loop",
+        Step::Partial { .. } => "partial",
+        Step::Ready { .. } => "ready",
+        Step::Released => "released",
+        Step::Removed { .. } => "removed",
+        Step::Request { .. } => "request",
+        Step::SetupFailed { .. } => "setup_failed",
+        Step::SetupUdp => "setup_udp",
+        Step::TimerFired => "timer",
+        Step::Turn => "turn",
+        Step::WaitFailed { .. } => "wait_failed",
+    }
+}
+
+fn request(asked: Asked, put: &mut impl FnMut(&str, Value)) {
+    let mut call = |call: &str| put("call", call.into());
+    let to = |to: SocketAddr| Value::from(to.to_string());
+    match asked {
+        Asked::ConnectTcp(address) => {
+            call("connect_tcp");
+            put("to", to(address));
+        }
+        Asked::ConnectUdp(address) => {
+            call("connect_udp");
+            put("to", to(address));
+        }
+        Asked::Read(Until::Any) => call("read"),
+        Asked::Read(Until::Bytes(wanted)) => {
+            call("readbytes");
+            put("wanted", wanted.into());
+        }
+        Asked::Read(Until::Lines(wanted)) => {
+            call("readlines");
+            put("wanted", wanted.into());
+        }
+        Asked::Write(bytes) => {
+            call("write");
+            put("bytes", bytes.into());
+        }
+        Asked::Printf(bytes) => {
+            call("printf");
+            put("bytes", bytes.into());
+        }
+        Asked::Sendto(address, bytes) => {
+            call("sendto");
+            put("to", to(address));
+            put("bytes", bytes.into());
+        }
+        Asked::Timer => call("timer_create"),
+        Asked::Wake => call("wake_wait"),
+    }
+}
+
+fn outcome(callback: Callback, put: &mut impl FnMut(&str, Value)) {
+    match callback {
+        Callback::Success { bytes } => {
+            put("status", "SUCCESS".into());
+            put("bytes", bytes.into());
+        }
+        Callback::Received { bytes, end } => {
+            put("status", "SUCCESS".into());
+            put("bytes", bytes.into());
+            put("end", format!("{end:?}").to_lowercase().into());
+        }
+        Callback::Failed(cause) => {
+            put("status", cause.status().into());
+            if let Some(errno) = cause.errno() {
+                failure(errno, put);
+            } else if cause.status() == "ERROR" {
+                put("error", cause.to_string().into());
+            }
+        }
+    }
+}
+
+fn failure(errno: i32, put: &mut impl FnMut(&str, Value)) {
+    put("errno", errno.into());
+    put("error", errno_text(errno).into());
+}
