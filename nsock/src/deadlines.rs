@@ -25,6 +25,8 @@ pub(crate) struct Deadlines {
     heap: Vec<Entry>,
     /// Index into `heap` by slot.
     positions: Vec<u32>,
+    #[cfg(test)]
+    moves: usize,
 }
 
 impl Deadlines {
@@ -112,6 +114,10 @@ impl Deadlines {
     }
 
     fn put(&mut self, index: usize, entry: Entry) {
+        #[cfg(test)]
+        {
+            self.moves += 1;
+        }
         self.heap[index] = entry;
         self.positions[entry.slot as usize] = slot_number(index);
     }
@@ -175,6 +181,24 @@ mod tests {
                 prop_assert_eq!(deadlines.heap.len(), model.len());
                 prop_assert_eq!(deadlines.next(), model.first().map(|&(at, _, _)| at));
             }
+        }
+    }
+
+    #[test]
+    fn contract_09_insert_and_remove_move_logarithmically_many_entries() {
+        let mut deadlines = Deadlines::default();
+        for slot in 0..100_000u32 {
+            // Scattered, so that entries do travel.
+            deadlines.insert(slot, u64::from(slot.wrapping_mul(2_654_435_761)), u64::from(slot));
+        }
+        let levels = 100_000f64.log(ARITY as f64).ceil() as usize;
+        for slot in (0..100_000u32).step_by(7) {
+            deadlines.moves = 0;
+            deadlines.remove(slot);
+            assert!(deadlines.moves <= 2 * levels + 2, "{} moves to remove", deadlines.moves);
+            deadlines.moves = 0;
+            deadlines.insert(slot, u64::from(slot), u64::from(slot));
+            assert!(deadlines.moves <= levels + 1, "{} moves to insert", deadlines.moves);
         }
     }
 

@@ -9,20 +9,30 @@ const KEPT_MIN: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     slab: Slab<(u64, T)>,
-    /// Removals since memory was last given back: pays for the walk that gives it back.
+    /// Removals since memory was last given back.
     removals: usize,
+    /// Giving back is worth another try when no more entries are left than this.
+    retry_len: usize,
 }
 
 impl<T> Slots<T> {
     pub(crate) fn new() -> Self {
-        Self { slab: Slab::new(), removals: 0 }
+        Self { slab: Slab::new(), removals: 0, retry_len: usize::MAX }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.slab.capacity()
+    }
+
     pub(crate) fn insert(&mut self, generation: u64, value: T) -> u32 {
+        if self.slab.len() == self.slab.capacity() {
+            self.retry_len = usize::MAX;
+        }
         let slot = self.slab.insert((generation, value));
         slot_number(slot)
     }
@@ -61,12 +71,16 @@ impl<T> Slots<T> {
         self.slab.iter().map(|(slot, (generation, value))| (slot_number(slot), *generation, value))
     }
 
-    /// Gives memory back after a burst, as far as no entry stands in the way; constant time per removal on average.
+    /// Gives memory back after a burst, as far as no entry stands in the way.
+    ///
+    /// A try walks the whole slab, so it is made when half of the entries of the last try have gone, or as many have
+    /// as the slab has room for: constant time per removal on average.
     pub(crate) fn shrink(&mut self) {
-        let capacity = self.slab.capacity();
-        if capacity > KEPT_MIN && self.slab.len() < capacity / 8 && self.removals > capacity / 2 {
-            self.removals = 0;
+        let (capacity, len) = (self.slab.capacity(), self.slab.len());
+        if capacity > KEPT_MIN && len < capacity / 8 && (len <= self.retry_len || self.removals > capacity) {
             self.slab.shrink_to_fit();
+            self.removals = 0;
+            self.retry_len = len / 2;
         }
     }
 }

@@ -1,3 +1,4 @@
 //! The integration tests of the workspace: one binary, one module per situation.
 
 mod contract;
+mod examples;

@@ -1,0 +1,86 @@
+//! Every example runs, against the kit's servers, and shows what it promises.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use testkit::{Step, TcpScript, UdpEcho, closed_port};
+
+/// Runs an example that cargo has built beside this test.
+fn example(name: &str, arguments: &[String]) -> Output {
+    let mut path: PathBuf = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(name);
+    let output = Command::new(&path)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{path:?}: {error} (cargo build --examples makes it)"));
+    assert!(output.status.success(), "{name}: {output:?}");
+    output
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn hello_shows_first_lines_and_whose_fault_a_failure_is() {
+    let steps = vec![Step::ReceiveLine, Step::Send(b"HTTP/1.0 200 OK\r\n\r\n".to_vec()), Step::Close];
+    let server = TcpScript::start(steps).unwrap();
+    let closed = closed_port().unwrap();
+    let shown = stdout(&example("hello", &[server.address().to_string(), closed.address().to_string()]));
+    assert!(shown.contains(&format!("{}: HTTP/1.0 200 OK\n", server.address())), "{shown}");
+    let refused = format!("{}: connecting: Connection refused (111) (Peer fault)\n", closed.address());
+    assert!(shown.contains(&refused), "{shown}");
+}
+
+#[test]
+fn timers_tick_and_can_be_cancelled() {
+    let shown = stdout(&example("timers", &[]));
+    let lines: Vec<_> =
+        shown.lines().map(|line| line.split_once("ms  ").map_or(line, |(_, what)| what)).collect();
+    let expected = [
+        "tick 1 (EID 28)",
+        "tick 2 (EID 36)",
+        "tick 3 (EID 44)",
+        "EID 12 was cancelled",
+        "the loop stopped: NoEvents",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn udp_echo_counts_what_comes_back() {
+    let server = UdpEcho::start().unwrap();
+    let shown = stdout(&example("udp_echo", &[server.address().to_string(), "3".into()]));
+    assert!(shown.contains(&format!("datagram 3 from {}", server.address())), "{shown}");
+    assert!(shown.ends_with("3 sent, 0 without answer\n"), "{shown}");
+}
+
+#[test]
+fn banner_reads_a_line_from_each() {
+    let greeter = TcpScript::start(vec![Step::Send(b"220 \x1b[31mready\r\n".to_vec()), Step::Stall]).unwrap();
+    let silent = TcpScript::start(vec![Step::Close]).unwrap();
+    let shown = stdout(&example("banner", &[greeter.address().to_string(), silent.address().to_string()]));
+    assert!(shown.contains(&format!("{}: 220 \\u{{1b}}[31mready\n", greeter.address())), "{shown}");
+    assert!(shown.contains(&format!("{}: the peer closed the connection\n", silent.address())), "{shown}");
+}
+
+#[test]
+fn lifecycle_shows_the_iod_that_hangs_and_why() {
+    let output = example("lifecycle", &[]);
+    let shown = stdout(&output);
+    assert!(shown.contains("greeted by 2, but:\n1 IODs open, 1 events pending\n  IOD #2 "), "{shown}");
+    assert!(shown.contains("READ waiting for 2 lines, 14 bytes so far, requested"), "{shown}");
+    assert!(shown.contains("examples/lifecycle.rs:"), "{shown}");
+    let records = String::from_utf8(output.stderr).unwrap();
+    let callbacks = records
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|record| record["step"] == "callback" && record["kind"] == "READ");
+    assert_eq!(
+        callbacks.map(|record| record["status"].clone()).collect::<Vec<_>>(),
+        ["SUCCESS", "SUCCESS", "KILL"]
+    );
+}
