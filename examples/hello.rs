@@ -12,7 +12,11 @@ use nsock::{Connected, Event, Failure, Io, IodId, Pool, Received, Sent};
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 
-struct Hello;
+#[derive(Default)]
+struct Hello {
+    greeted: u32,
+    failed: u32,
+}
 
 impl Hello {
     fn connected(&mut self, io: &mut Io<Self>, ev: Event<Connected>) {
@@ -39,6 +43,7 @@ impl Hello {
                 let text = String::from_utf8_lossy(&got.bytes);
                 let line = text.lines().next().unwrap_or_default();
                 println!("{}: {}", who(io, ev.iod), line.escape_debug());
+                self.greeted += 1;
                 io.iod_delete(ev.iod);
             }
             Err(why) => self.give_up(io, ev.iod, why),
@@ -47,6 +52,7 @@ impl Hello {
 
     fn give_up(&mut self, io: &mut Io<Self>, iod: IodId, why: Failure) {
         println!("{}: {why} ({:?} fault)", who(io, iod), why.fault());
+        self.failed += 1;
         io.iod_delete(iod);
     }
 }
@@ -62,6 +68,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let iod = pool.iod_new();
         pool.connect_tcp(iod, address, LIMIT, Hello::connected);
     }
-    pool.run(&mut Hello, None)?;
+    let mut hello = Hello::default();
+    pool.run(&mut hello, None)?;
+    println!("{} greeted, {} did not", hello.greeted, hello.failed);
     Ok(())
 }

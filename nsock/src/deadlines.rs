@@ -191,7 +191,7 @@ mod tests {
             // Scattered, so that entries do travel.
             deadlines.insert(slot, u64::from(slot.wrapping_mul(2_654_435_761)), u64::from(slot));
         }
-        let levels = 100_000f64.log(ARITY as f64).ceil() as usize;
+        let levels = 100_000usize.ilog(ARITY) as usize + 1;
         for slot in (0..100_000u32).step_by(7) {
             deadlines.moves = 0;
             deadlines.remove(slot);
