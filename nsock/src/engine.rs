@@ -11,12 +11,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::backend::{Backend, Ready, Source, Waker};
 use crate::deadlines::Deadlines;
-use crate::error::{During, Error, Failure, Misuse};
-use crate::event::{EventId, IodId, Kind, ScopeId};
+use crate::error::{During, Error, Failure, Misuse, SocketOption};
+use crate::event::{EventId, IcmpError, IodId, Kind, ScopeId};
 use crate::iod::{Iod, Link, Queue};
 use crate::observe::Report;
 use crate::op::{Op, Stage};
@@ -362,6 +362,24 @@ impl Engine {
     pub fn iod_local(&self, id: IodId) -> Option<SocketAddr> {
         let address = rustix::net::getsockname(self.iod_fd(id)?).ok()?;
         SocketAddr::try_from(address).ok()
+    }
+
+    /// The ICMP message that ended the IOD's connect, if [`SocketOptions::icmp_errors`] was set and there was one.
+    #[must_use]
+    pub fn iod_icmp_error(&self, id: IodId) -> Option<IcmpError> {
+        self.iods.get(id.slot, id.made)?.icmp_error
+    }
+
+    /// Sets how long closing an open socket waits for unsent data; zero resets the connection.
+    ///
+    /// # Errors
+    /// The system's, or [`Misuse`] of an IOD without a socket.
+    pub fn iod_set_linger(&mut self, id: IodId, linger: Duration) -> Result<(), Failure> {
+        let fd = self.iod_fd(id).ok_or(Failure::Misuse(Misuse::NotConnected))?;
+        rustix::net::sockopt::set_socket_linger(fd, Some(linger)).map_err(|errno| Failure::Io {
+            errno: errno.raw_os_error(),
+            during: During::Option(SocketOption::Linger),
+        })
     }
 
     /// Bytes received and bytes sent so far, those of requests that failed later included.

@@ -63,6 +63,8 @@ pub enum SocketOption {
     Linger,
     /// `TCP_NODELAY`.
     NoDelay,
+    /// `IP_RECVERR` or `IPV6_RECVERR`.
+    RecvErr,
     /// `SO_REUSEADDR`, set before a bind.
     ReuseAddr,
 }
@@ -200,6 +202,7 @@ impl fmt::Display for SocketOption {
             Self::IpOptions => "IP_OPTIONS",
             Self::Linger => "SO_LINGER",
             Self::NoDelay => "TCP_NODELAY",
+            Self::RecvErr => "IP_RECVERR",
             Self::ReuseAddr => "SO_REUSEADDR",
         })
     }

@@ -1,7 +1,7 @@
 //! What a user of the library sees of an event: its ids, its results and the ways it can fail. Plain data.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::error::{Failure, Misuse};
 
@@ -141,6 +141,18 @@ pub struct Alarm {
 pub struct Connected {
     /// The address that was connected to.
     pub peer: SocketAddr,
+}
+
+/// The ICMP or ICMPv6 message behind a failed connect; see [`SocketOptions::icmp_errors`](crate::SocketOptions).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct IcmpError {
+    /// The ICMP type (RFC 792, RFC 4443).
+    pub kind: u8,
+    /// The ICMP code.
+    pub code: u8,
+    /// Who sent it: the target itself or a router on the way.
+    pub from: Option<IpAddr>,
 }
 
 /// A write, `printf` or `sendto` succeeded: the system has taken every byte.

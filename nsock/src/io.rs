@@ -9,7 +9,7 @@ use crate::backend::Waker;
 use crate::engine::{Engine, Notice};
 use crate::error::{During, Error, Failure};
 use crate::event::{
-    Alarm, Completion, Connected, Event, EventId, IodId, Kind, Output, Received, ScopeId, Sent,
+    Alarm, Completion, Connected, Event, EventId, IcmpError, IodId, Kind, Output, Received, ScopeId, Sent,
 };
 use crate::observe::Report;
 use crate::op::Until;
@@ -107,6 +107,20 @@ impl<S: 'static> Io<S> {
     #[must_use]
     pub fn iod_local(&self, iod: IodId) -> Option<SocketAddr> {
         self.engine.iod_local(iod)
+    }
+
+    /// The ICMP message that ended the IOD's connect, if [`SocketOptions::icmp_errors`] was set and there was one.
+    #[must_use]
+    pub fn iod_icmp_error(&self, iod: IodId) -> Option<IcmpError> {
+        self.engine.iod_icmp_error(iod)
+    }
+
+    /// Sets how long closing the IOD's open socket waits for unsent data; zero resets the connection.
+    ///
+    /// # Errors
+    /// The system's, or a misuse of an IOD without a socket.
+    pub fn iod_set_linger(&mut self, iod: IodId, linger: Duration) -> Result<(), Failure> {
+        self.engine.iod_set_linger(iod, linger)
     }
 
     /// Bytes received and bytes sent so far, those of requests that failed included.

@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use crate::backend::{Ready, Source};
 use crate::error::{During, Failure};
-use crate::event::{IodId, Kind};
+use crate::event::{IcmpError, IodId, Kind};
 use crate::op::NONE;
 use crate::socket::SocketOptions;
 use crate::transport::Transport;
@@ -62,10 +62,14 @@ pub(crate) struct Iod {
     pub(crate) read_undelivered: bool,
     /// An event in a queue had its deadline pass while it could not be tried.
     pub(crate) overdue: bool,
+    /// The error queue of its socket is worth asking.
+    pub(crate) icmp_errors: bool,
     /// Somebody else has the same file open: closing does not end the watch.
     pub(crate) adopted: bool,
     /// A receive error that came behind data, for the next read.
     pub(crate) read_errno: Option<i32>,
+    /// The ICMP message that ended its connect, if that was asked for.
+    pub(crate) icmp_error: Option<IcmpError>,
     pub(crate) transport: Option<Transport>,
     pub(crate) peer: Option<SocketAddr>,
     connects: Queue,
@@ -92,8 +96,10 @@ impl Iod {
             eof: false,
             read_undelivered: false,
             overdue: false,
+            icmp_errors: false,
             adopted: false,
             read_errno: None,
+            icmp_error: None,
             transport: None,
             peer: None,
             connects: Queue::EMPTY,

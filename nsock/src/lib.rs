@@ -103,6 +103,7 @@ mod deadlines;
 mod engine;
 mod error;
 mod event;
+mod extended_error;
 mod io;
 mod iod;
 mod observe;
@@ -119,7 +120,8 @@ pub use backend::Waker;
 pub use engine::{Engine, Notice};
 pub use error::{During, Error, Failure, Fault, Misuse, SocketOption};
 pub use event::{
-    Alarm, Completion, Connected, End, Event, EventId, IodId, Kind, Output, Received, ScopeId, Sent,
+    Alarm, Completion, Connected, End, Event, EventId, IcmpError, IodId, Kind, Output, Received, ScopeId,
+    Sent,
 };
 pub use io::Io;
 pub use observe::{EventReport, IodReport, IodState, Report, Waiting};

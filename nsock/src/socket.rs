@@ -33,6 +33,10 @@ pub struct SocketOptions {
     pub ip_options: Vec<u8>,
     /// Whether small writes go out at once (`TCP_NODELAY`).
     pub nodelay: bool,
+    /// Whether to keep the ICMP message behind a failed connect (`IP_RECVERR`), for
+    /// [`Io::iod_icmp_error`](crate::Io::iod_icmp_error). The system's error number alone does not tell a port
+    /// that is closed from one that a router answers for.
+    pub icmp_errors: bool,
     /// How long closing waits for unsent data (`SO_LINGER`); zero resets the connection and leaves no `TIME_WAIT`.
     pub linger: Option<Duration>,
 }
@@ -82,6 +86,9 @@ pub(crate) fn open(
         Flavor::Datagram if options.broadcast => check(SocketOption::Broadcast, socket.set_broadcast(true))?,
         Flavor::Stream if options.nodelay => check(SocketOption::NoDelay, socket.set_tcp_nodelay(true))?,
         _ => {}
+    }
+    if options.icmp_errors {
+        check(SocketOption::RecvErr, sys::set_icmp_errors(socket.as_fd(), address.is_ipv6()))?;
     }
     if let Some(linger) = options.linger {
         check(SocketOption::Linger, socket.set_linger(Some(linger)))?;

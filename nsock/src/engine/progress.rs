@@ -14,6 +14,7 @@ use crate::iod::{Iod, Link};
 use crate::op::{NONE, Op, Reading, Until};
 use crate::trace::{Level, Step};
 use crate::transport::Transport;
+use crate::{extended_error, sys};
 
 /// Queued writes of one IOD sent before others get their turn.
 const WRITES_PER_LOOK_MAX: usize = 64;
@@ -144,6 +145,10 @@ impl Engine {
                 Ok(iod.peer)
             }
             Some(errno) => {
+                if iod.icmp_errors {
+                    iod.icmp_error = sys::take_extended_error(transport.as_fd())
+                        .and_then(|bytes| extended_error::parse(&bytes));
+                }
                 iod.link = Link::Failed { errno };
                 iod.transport = None;
                 Err(Failure::Io { errno, during: During::Handshake })

@@ -137,6 +137,9 @@ impl Engine {
         }
         iod.peer = Some(to);
         let options = self.options_of(iod_id);
+        if let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) {
+            iod.icmp_errors = options.icmp_errors;
+        }
         let connected = self.open_socket(iod_id, &to, flavor, &options).and_then(|socket| {
             let link = match socket.connect(&to.into()) {
                 Ok(()) => Link::Open,

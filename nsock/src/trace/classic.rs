@@ -236,6 +236,7 @@ fn setup_failed(
                 SocketOption::Broadcast => ("mksock_set_broadcast", "SO_BROADCAST"),
                 SocketOption::Linger => ("nsock_make_socket", "SO_LINGER"),
                 SocketOption::NoDelay => ("nsock_make_socket", "TCP_NODELAY"),
+                SocketOption::RecvErr => ("nsock_make_socket", "IP_RECVERR"),
             };
             if option == "SO_REUSEADDR" {
                 return write!(f, "{function}(): Setting of {option} failed (#{iod}): {text} ({errno})");
