@@ -45,7 +45,13 @@ impl Cache {
     }
 
     /// Keeps an outcome. Only answers are kept, and absence only for a time that the zone gave.
-    pub(crate) fn insert(&mut self, now: Instant, question: &Question, outcome: &Outcome, time: Option<Duration>) {
+    pub(crate) fn insert(
+        &mut self,
+        now: Instant,
+        question: &Question,
+        outcome: &Outcome,
+        time: Option<Duration>,
+    ) {
         let time_max = match outcome {
             Outcome::Addresses(_) | Outcome::Names(_) => FOUND_MAX,
             Outcome::NoData | Outcome::NoSuchName => ABSENT_MAX,

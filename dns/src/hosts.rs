@@ -48,10 +48,13 @@ impl Hosts {
         for line in text::lines(bytes) {
             let mut words = text::words(line, b"#");
             let Some(first) = words.next() else { continue };
-            let address = text::address(first).filter(|(_, scope)| scope.is_none()).map(|(address, _)| address);
+            let address =
+                text::address(first).filter(|(_, scope)| scope.is_none()).map(|(address, _)| address);
             let names: Vec<HostName> = words.filter_map(|word| HostName::parse(word).ok()).collect();
             match address {
-                Some(address) if !names.is_empty() && hosts.has_room_for(names.len()) => hosts.add(address, &names),
+                Some(address) if !names.is_empty() && hosts.has_room_for(names.len()) => {
+                    hosts.add(address, &names)
+                }
                 _ => hosts.skipped += 1,
             }
         }

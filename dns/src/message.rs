@@ -90,12 +90,14 @@ pub(crate) enum Unusable {
 
 /// Writes a plain query: RD set, one question, nothing else. 44 bytes for `103.1.168.192.in-addr.arpa`.
 pub(crate) fn build_query(id: u16, asked: &Asked) -> Vec<u8> {
-    let mut builder =
-        MessageBuilder::from_target(Vec::with_capacity(QUERY_BYTES_MAX)).expect("a vector takes the 12 bytes");
+    let mut builder = MessageBuilder::from_target(Vec::with_capacity(QUERY_BYTES_MAX))
+        .expect("a vector takes the 12 bytes");
     builder.header_mut().set_id(id);
     builder.header_mut().set_rd(true);
     let mut builder = builder.question();
-    builder.push((asked.name.as_wire(), asked.kind.rtype())).expect("a vector takes one question of 259 bytes at most");
+    builder
+        .push((asked.name.as_wire(), asked.kind.rtype()))
+        .expect("a vector takes one question of 259 bytes at most");
     builder.finish()
 }
 
@@ -142,14 +144,21 @@ pub(crate) fn read_reply(message: &Message<[u8]>, asked: &Asked) -> Result<Reply
 /// The records of an answer section that matter, gathered before they are put in order: an alias may stand behind its
 /// target.
 struct Answers<'a> {
-    aliases: Vec<(ParsedName<&'a [u8]>, ParsedName<&'a [u8]>, Duration)>,
-    targets: Vec<(ParsedName<&'a [u8]>, Target, Duration)>,
+    aliases: Vec<Held<'a, ParsedName<&'a [u8]>>>,
+    targets: Vec<Held<'a, Target>>,
     /// Records read, of any type.
     seen: usize,
     /// A record of some type belongs to the name asked for.
     is_related: bool,
     /// Reading stopped at a bad record.
     is_damaged: bool,
+}
+
+/// One record held for later.
+struct Held<'a, T> {
+    owner: ParsedName<&'a [u8]>,
+    data: T,
+    ttl: Duration,
 }
 
 /// The data of one record of the kind asked for; a name that cannot be shown is kept as `None`, for it is still an
@@ -190,14 +199,16 @@ impl<'a> Answers<'a> {
         let ttl = record.ttl().into_duration();
         if record.rtype() == Rtype::CNAME && self.aliases.len() < RECORDS_KEPT_MAX {
             let target = data::<Cname<ParsedName<&[u8]>>>(record)?.into_cname();
-            self.aliases.push((record.owner(), target, ttl));
+            self.aliases.push(Held { owner: record.owner(), data: target, ttl });
         } else if record.rtype() == kind.rtype() && self.targets.len() < RECORDS_KEPT_MAX {
             let target = match kind {
                 Kind::A => Target::Address(data::<A>(record)?.addr().into()),
                 Kind::Aaaa => Target::Address(data::<Aaaa>(record)?.addr().into()),
-                Kind::Pointer => Target::Name(HostName::received(data::<Ptr<ParsedName<&[u8]>>>(record)?.ptrdname())),
+                Kind::Pointer => {
+                    Target::Name(HostName::received(data::<Ptr<ParsedName<&[u8]>>>(record)?.ptrdname()))
+                }
             };
-            self.targets.push((record.owner(), target, ttl));
+            self.targets.push(Held { owner: record.owner(), data: target, ttl });
         }
         Some(())
     }
@@ -208,21 +219,21 @@ impl<'a> Answers<'a> {
         let mut last = asked.name.clone();
         let mut ttl = Duration::MAX;
         for _ in 0..=ALIASES_MAX {
-            let Some((_, target, kept)) = self.aliases.iter().find(|(owner, ..)| owner == last.as_wire()) else {
+            let Some(alias) = self.aliases.iter().find(|alias| alias.owner == last.as_wire()) else {
                 return Some((last, ttl));
             };
-            last = HostName::from_wire(target);
-            ttl = ttl.min(*kept);
+            last = HostName::from_wire(&alias.data);
+            ttl = ttl.min(alias.ttl);
         }
         None
     }
 
     /// The records that belong to `owner`, if there are any.
     fn found(&self, owner: &HostName, ttl: Duration, kind: Kind) -> Option<Reply> {
-        let matching = || self.targets.iter().filter(|(name, ..)| name == owner.as_wire());
-        let ttl = matching().map(|(.., kept)| *kept).min()?.min(ttl);
+        let matching = || self.targets.iter().filter(|target| target.owner == owner.as_wire());
+        let ttl = matching().map(|target| target.ttl).min()?.min(ttl);
         if kind == Kind::Pointer {
-            let mut names: Vec<_> = matching().filter_map(|(_, target, _)| target.name().cloned()).collect();
+            let mut names: Vec<_> = matching().filter_map(|target| target.data.name().cloned()).collect();
             names.sort();
             names.dedup();
             // A name nobody can be shown is as good as none (`spec/dns.md` 5.2).
@@ -233,7 +244,7 @@ impl<'a> Answers<'a> {
             });
         }
         let mut addresses: Vec<IpAddr> = Vec::new();
-        for address in matching().filter_map(|(_, target, _)| target.address()) {
+        for address in matching().filter_map(|target| target.data.address()) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }

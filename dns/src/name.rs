@@ -70,8 +70,11 @@ impl HostName {
     /// ```
     #[must_use]
     pub fn reverse(address: IpAddr) -> Self {
-        let name = Name::<Vec<u8>>::reverse_from_addr(address).expect("at most 74 bytes: 32 nibbles and ip6.arpa");
-        Self::from_wire(&name)
+        let mut name =
+            Name::<Vec<u8>>::reverse_from_addr(address).expect("at most 74 bytes: 32 nibbles and ip6.arpa");
+        // Lower-case nibbles, as RFC 3596 2.5 writes them and every other resolver sends them.
+        name.make_canonical();
+        Self(name_in_a_box(name))
     }
 
     /// Writes the name without loss: RFC 1035 5.1 escapes (`\.`, `\\`, `\DDD`) for every byte that `Display` would
@@ -119,7 +122,9 @@ impl HostName {
 
 impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_labels(self, f, |f, byte| fmt::Write::write_char(f, if is_shown(byte) { char::from(byte) } else { '*' }))
+        write_labels(self, f, |f, byte| {
+            fmt::Write::write_char(f, if is_shown(byte) { char::from(byte) } else { '*' })
+        })
     }
 }
 

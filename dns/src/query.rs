@@ -163,7 +163,10 @@ impl Query {
     /// Notes what went wrong. What a server said stays, for it is more than silence; only another server's word
     /// replaces it.
     pub(crate) const fn troubled(&mut self, trouble: Trouble) {
-        if !matches!((self.trouble, trouble), (Trouble::Failure(_), Trouble::Local(_) | Trouble::Silence | Trouble::Unreachable(_))) {
+        if !matches!(
+            (self.trouble, trouble),
+            (Trouble::Failure(_), Trouble::Local(_) | Trouble::Silence | Trouble::Unreachable(_))
+        ) {
             self.trouble = trouble;
         }
     }

@@ -183,7 +183,8 @@ mod tests {
             nameserver\tfe80::1%eth0\nnameserver 198.18.0.53\nnameserver fd00::53\r\nnameserver 10.0.0.1%x\n\
             nameserver resolver.test\nnameserver\nnameserverx 1.2.3.4\n";
         let conf = ResolvConf::parse(text);
-        let servers: Vec<_> = conf.name_servers.iter().map(|it| (it.address.to_string(), it.scope.clone())).collect();
+        let servers: Vec<_> =
+            conf.name_servers.iter().map(|it| (it.address.to_string(), it.scope.clone())).collect();
         let expected = [("198.18.0.53", None), ("fe80::1", Some("eth0")), ("fd00::53", None)];
         assert_eq!(servers, expected.map(|(address, scope)| (address.to_owned(), scope.map(str::to_owned))));
         let noted: Vec<_> = conf.notes.iter().map(|note| (note.line, note.problem)).collect();
@@ -193,7 +194,8 @@ mod tests {
 
     #[test]
     fn options_are_read_and_capped() {
-        let conf = ResolvConf::parse(b"options timeout:99999 attempts:0 ndots:200\noptions rotate edns0 trust-ad\n");
+        let conf =
+            ResolvConf::parse(b"options timeout:99999 attempts:0 ndots:200\noptions rotate edns0 trust-ad\n");
         assert_eq!(conf.timeout, Some(TIMEOUT_MAX));
         assert_eq!(conf.attempts, Some(1));
         assert_eq!(conf.ndots, NDOTS_MAX);

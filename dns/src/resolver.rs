@@ -284,7 +284,11 @@ impl Resolver {
     }
 
     /// What can be said without asking anybody.
-    fn remembered(&mut self, now: Instant, question: &Question) -> Option<(Outcome, Source, Option<Duration>)> {
+    fn remembered(
+        &mut self,
+        now: Instant,
+        question: &Question,
+    ) -> Option<(Outcome, Source, Option<Duration>)> {
         if let Some(found) = self.config.hosts.lookup(question) {
             let outcome = match found {
                 Found::Address(address) => Outcome::Addresses(vec![address]),

@@ -209,7 +209,8 @@ impl Server {
         self.timeouts_in_a_row += 1;
         self.count_loss(now, sent_at);
         let silence = self.silent_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        let is_gone = self.timeouts_in_a_row >= TIMEOUTS_MAX && (others == Others::Live || silence >= SILENCE_MAX);
+        let is_gone =
+            self.timeouts_in_a_row >= TIMEOUTS_MAX && (others == Others::Live || silence >= SILENCE_MAX);
         if is_gone || self.is_parked() {
             self.park(now);
         }
@@ -320,7 +321,8 @@ mod tests {
         }
         assert_eq!(server.try_timeout(0, TRY_TIMEOUT_MAX, Others::None), TRY_TIMEOUT_MIN);
         assert_eq!(server.try_timeout(1, TRY_TIMEOUT_MAX, Others::None), 150 * MILLISECOND);
-        let all: Duration = (0..8).map(|tries| server.try_timeout(tries, TRY_TIMEOUT_MAX, Others::None)).sum();
+        let all: Duration =
+            (0..8).map(|tries| server.try_timeout(tries, TRY_TIMEOUT_MAX, Others::None)).sum();
         assert!(all <= Duration::from_secs(5), "{all:?}");
     }
 

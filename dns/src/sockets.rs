@@ -71,7 +71,12 @@ struct Socket {
 
 impl Sockets {
     pub(crate) fn new(servers: usize) -> Self {
-        Self { live: BTreeMap::new(), by_server: vec![Vec::new(); servers], closing: VecDeque::new(), opened: 0 }
+        Self {
+            live: BTreeMap::new(),
+            by_server: vec![Vec::new(); servers],
+            closing: VecDeque::new(),
+            opened: 0,
+        }
     }
 
     pub(crate) fn server_of(&self, socket: SocketId) -> Option<ServerId> {
@@ -156,7 +161,8 @@ impl Sockets {
             let last = asked_by.iter().map(|at| at.socket).max();
             active.iter().copied().rev().find(|&id| Some(id) > last)
         } else {
-            let wanted = (in_flight / IN_FLIGHT_PER_SOCKET + 1).min(u32::try_from(ACTIVE_MAX).unwrap_or(u32::MAX));
+            let wanted =
+                (in_flight / IN_FLIGHT_PER_SOCKET + 1).min(u32::try_from(ACTIVE_MAX).unwrap_or(u32::MAX));
             let enough = u32::try_from(active.len()).is_ok_and(|active| active >= wanted);
             match active.len() {
                 // No draw where there is no choice.

@@ -32,7 +32,8 @@ fn names(texts: &[&str]) -> Records {
 
 #[test]
 fn the_first_query_is_the_one_of_the_transcripts() {
-    let expected = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03103\x011\x03168\x03192\x07in-addr\x04arpa\x00\
+    let expected =
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03103\x011\x03168\x03192\x07in-addr\x04arpa\x00\
         \x00\x0c\x00\x01";
     assert_eq!(query(), expected);
     assert_eq!(query().len(), 44);
@@ -157,20 +158,21 @@ fn what_stands_before_the_damage_is_used() {
 fn hostile_names_in_records_are_refused() {
     // Where the data of the first record starts: 44 bytes of question, 12 of record.
     let targets: [&[u8]; 7] = [
-        &[0xc0, 56],                  // a pointer to itself
-        &[0xc0, 58, 0xc0, 56],        // two that point at each other
-        &[1, b'a', 0xc0, 56],         // a label and then back to it
-        &[0x41, b'a', 0],             // a label of type 01
-        &[5, b'a', b'b'],             // a label longer than the data
-        &[1, b'a', 0, 0, 0],          // data longer than the name
-        &[63; 320],                   // a name of 320 bytes
+        &[0xc0, 56],           // a pointer to itself
+        &[0xc0, 58, 0xc0, 56], // two that point at each other
+        &[1, b'a', 0xc0, 56],  // a label and then back to it
+        &[0x41, b'a', 0],      // a label of type 01
+        &[5, b'a', b'b'],      // a label longer than the data
+        &[1, b'a', 0, 0, 0],   // data longer than the name
+        &[63; 320],            // a name of 320 bytes
     ];
     for target in targets {
         let bytes = Response::to(&query()).record(&[0xc0, 12], PTR, 9, target).done();
         assert_eq!(read(&bytes), Err(Unusable::Damaged), "{target:?}");
     }
-    let short = Response::to(&query()).record(&[0xc0, 12], A, 9, &[1, 2, 3]).done();
-    assert_eq!(read(&short), Ok(Reply::NoData(None)));
+    let asked = Asked { name: HostName::parse("two.test").unwrap(), kind: Kind::A };
+    let short = Response::to(&build_query(1, &asked)).record(&[0xc0, 12], A, 9, &[1, 2, 3]).done();
+    assert_eq!(read_reply(Message::from_slice(&short).unwrap(), &asked), Err(Unusable::Damaged));
 }
 
 #[test]

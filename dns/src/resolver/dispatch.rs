@@ -79,7 +79,11 @@ impl Resolver {
     pub(super) fn others(&self, id: ServerId) -> Others {
         let is_other = |index| index != id.index();
         let mut servers = self.servers.iter().enumerate();
-        if servers.any(|(index, server)| is_other(index) && !server.is_parked()) { Others::Live } else { Others::None }
+        if servers.any(|(index, server)| is_other(index) && !server.is_parked()) {
+            Others::Live
+        } else {
+            Others::None
+        }
     }
 
     /// The server to ask, of those that have room and have not said that they cannot answer.

@@ -179,11 +179,26 @@ impl Resolver {
     ) {
         self.counters.settle(&outcome);
         let elapsed = now.saturating_duration_since(waiter.started);
-        self.answers.push_back(Answer { id: waiter.id, request, outcome, source, tries, elapsed, time_to_live });
+        self.answers.push_back(Answer {
+            id: waiter.id,
+            request,
+            outcome,
+            source,
+            tries,
+            elapsed,
+            time_to_live,
+        });
     }
 
     /// Settles with something worth remembering.
-    fn conclude(&mut self, now: Instant, key: QueryKey, outcome: Outcome, source: Source, time: Option<Duration>) {
+    fn conclude(
+        &mut self,
+        now: Instant,
+        key: QueryKey,
+        outcome: Outcome,
+        source: Source,
+        time: Option<Duration>,
+    ) {
         self.cache.insert(now, &self.queries[key.slot].question, &outcome, time);
         self.settle(now, key, outcome, source, time);
     }
@@ -239,7 +254,14 @@ impl Resolver {
     }
 
     /// Ends a question: every request that waits for it gets the outcome. The last one closes the sockets.
-    pub(super) fn settle(&mut self, now: Instant, key: QueryKey, outcome: Outcome, source: Source, time: Option<Duration>) {
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        key: QueryKey,
+        outcome: Outcome,
+        source: Source,
+        time: Option<Duration>,
+    ) {
         self.withdraw(key);
         let query = self.queries.remove(key.slot);
         self.alarms.remove(&(query.alarm, key));
