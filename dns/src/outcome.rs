@@ -15,7 +15,7 @@ use crate::server::ServerId;
 pub struct Answer {
     /// The request this settles.
     pub id: RequestId,
-    /// What had been asked.
+    /// What had been asked. Of a name the final dot is gone, and the case is that of whoever asked first.
     pub request: Request,
     /// What came of it.
     pub outcome: Outcome,

@@ -222,7 +222,6 @@ impl Resolver {
     /// Takes in that time has passed. Call it at [`poll_timeout`](Self::poll_timeout), or at any other time.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = Some(now);
-        self.local.hold_until = self.local.hold_until.filter(|&until| until > now);
         while let Some(&(alarm, key)) = self.alarms.first()
             && alarm <= now
         {

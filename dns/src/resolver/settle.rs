@@ -242,14 +242,15 @@ impl Resolver {
         }
     }
 
-    /// Ends everything that is not in flight; `trouble` is why for those that were never sent.
+    /// Ends everything that is not in flight; `trouble` is why, but for those to which a server has said something.
     fn settle_all_waiting(&mut self, now: Instant, trouble: Trouble) {
-        while let Some(&(_, key)) = self.retries.first() {
-            let outcome = self.queries[key.slot].trouble.outcome();
+        loop {
+            let retry = self.retries.first().map(|&(_, key)| key);
+            let Some(key) = retry.or_else(|| self.fresh.first().copied()) else { break };
+            let query = &mut self.queries[key.slot];
+            query.troubled(trouble);
+            let outcome = query.trouble.outcome();
             self.settle(now, key, outcome, Source::Resolver, None);
-        }
-        while let Some(&key) = self.fresh.first() {
-            self.settle(now, key, trouble.outcome(), Source::Resolver, None);
         }
     }
 

@@ -23,7 +23,8 @@ fn a_silent_first_server_is_parked_and_costs_a_batch_little() {
     network.sweep(4096);
     assert_eq!(network.right_names(), 4096);
     assert!(network.elapsed() <= 1300 * MILLISECOND, "{:?}", network.elapsed());
-    // It stays parked for the next one.
+    // It stays parked for the next one, however much later that comes.
+    network.now += 10 * SECOND;
     let (start, sent) = (network.now, network.sent.len());
     network.ask(5000);
     network.run();
@@ -133,6 +134,24 @@ fn a_socket_that_fails_for_a_local_reason_takes_nobody_with_it() {
     })]);
     network.sweep(50);
     assert_eq!(network.right_names(), 50);
+}
+
+#[test]
+fn a_socket_that_fails_when_all_give_up_finds_nobody() {
+    let mut network = Network::new(vec![silent()]);
+    network.send_fault = Box::new(|sent| (sent >= 3).then_some(io::ErrorKind::PermissionDenied));
+    for index in 0..3 {
+        network.ask(index);
+    }
+    // The first time-out comes after 400 ms, then eight pauses of 10 to 320 ms.
+    network.run_for(1500 * MILLISECOND);
+    assert_eq!(network.answers.len(), 1);
+    network.now += 200 * MILLISECOND;
+    let socket = network.sent[0].1.socket;
+    network.resolver.handle_socket_failure(network.now, socket, &io::ErrorKind::OutOfMemory.into());
+    network.run();
+    assert_eq!(network.count(|outcome| matches!(outcome, Outcome::LocalError(_))), 3);
+    assert_eq!(network.elapsed(), 1700 * MILLISECOND);
 }
 
 #[test]
