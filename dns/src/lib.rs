@@ -1,6 +1,6 @@
 //! DNS look-ups for a scanner: many at once, backwards above all, and never a hang.
 //!
-//! The crate is a state machine. [`Resolver`] takes requests, datagrams and the time, and gives datagrams and answers;
+//! The heart is a state machine. [`Resolver`] takes requests, datagrams and the time, and gives datagrams and answers;
 //! it opens no socket and reads no clock, so that every failure of a network can be played through in virtual time.
 //! Around it stand the parsers of [`ResolvConf`] and [`Hosts`], which take text and open no file, and [`HostName`],
 //! which lets no byte of a hostile name through.
@@ -15,7 +15,9 @@
 //! 5. A name that comes out is printable ASCII without blanks, quotes and markup.
 //! 6. The first query is the plain one of the public transcripts: 44 bytes for 192.168.1.103.
 //!
-//! # Driving it
+//! [`Driver`] attaches a resolver to an `nsock` pool, and [`system_config`] reads the system's files.
+//!
+//! # Driving it by hand
 //!
 //! After [`start`](Resolver::start), [`cancel`](Resolver::cancel) and every `handle_*`, drain
 //! [`poll_transmit`](Resolver::poll_transmit), [`poll_close`](Resolver::poll_close) and
@@ -75,6 +77,7 @@
 mod accept;
 mod cache;
 mod config;
+mod driver;
 mod hosts;
 mod message;
 mod name;
@@ -85,6 +88,7 @@ mod resolv_conf;
 mod resolver;
 mod server;
 mod sockets;
+mod system;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -92,6 +96,7 @@ mod text;
 pub use accept::Discard;
 pub use cache::CACHE_ENTRIES_DEFAULT;
 pub use config::{BUDGET_DEFAULT, Config, ConfigError, Counters, Rotation};
+pub use driver::{Driver, SCOPE, TIMER_SCOPE};
 pub use hosts::{HOSTS_NAMES_MAX, Hosts};
 pub use name::{Escaped, HostName, InvalidName, LABEL_BYTES_MAX, NAME_BYTES_MAX};
 pub use outcome::{Answer, Outcome, ServerFault, Source, SystemError};
@@ -101,3 +106,4 @@ pub use resolv_conf::{NOTES_MAX, NameServer, Note, Problem, ResolvConf, SEARCH_M
 pub use resolver::{Full, REQUESTS_MAX, Resolver, Transmit};
 pub use server::{ServerId, TRY_TIMEOUT_MAX, WINDOW_MAX};
 pub use sockets::{IN_FLIGHT_PER_SOCKET, SOCKETS_PER_SERVER_MAX, SocketId, TransmitId};
+pub use system::{config_with_servers, socket_address, system_config, unpredictable_ids};

@@ -246,6 +246,12 @@ impl Resolver {
         self.answers.pop_front()
     }
 
+    /// Whether an answer is there to be fetched.
+    #[must_use]
+    pub fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None` if nothing is waited for. After that call it is
     /// later than its `now`.
     #[must_use]

@@ -3,4 +3,5 @@
 
 mod contract;
 mod examples;
+mod rdns;
 mod tidy;
