@@ -1,1 +1,7 @@
 //! The scanner.
+
+pub mod escape;
+pub mod exit;
+pub mod ports;
+pub mod services;
+pub mod top_ports;
