@@ -4,4 +4,5 @@ pub mod escape;
 pub mod exit;
 pub mod ports;
 pub mod services;
+pub mod target;
 pub mod top_ports;
