@@ -1,5 +1,6 @@
 //! The scanner.
 
+pub mod argv;
 pub mod escape;
 pub mod exit;
 pub mod ports;

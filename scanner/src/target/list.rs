@@ -195,10 +195,11 @@ impl TargetList {
         let mut problems: Vec<TargetProblem> = Vec::new();
         let mut reported = BTreeSet::new();
         for (spec, origin) in &self.included {
-            if let Err(fault) = builder.scan(spec) {
-                if problems.len() < PROBLEMS_MAX && reported.insert(spec.to_string()) {
-                    problems.push(problem(spec, origin, fault));
-                }
+            if let Err(fault) = builder.scan(spec)
+                && problems.len() < PROBLEMS_MAX
+                && reported.insert(spec.to_string())
+            {
+                problems.push(problem(spec, origin, fault));
             }
         }
         Ok(Resolved { set: builder.set, problems })

@@ -242,7 +242,7 @@ impl TargetSet {
             Block::V6 { first, last, scope_id } => {
                 let number = first.checked_add(offset).filter(|number| *number <= last)?;
                 // Only a walk over all of `::/0` gets as far as this bound, and no walk of 2^128 steps ends.
-                let next = offset.checked_add(1).unwrap_or(u128::MAX);
+                let next = offset.saturating_add(1);
                 Some((Address::with_scope(number.into(), scope_id), next))
             }
             Block::V4 { first, last, patterns } => {

@@ -112,10 +112,9 @@ fn v6(host: &str, bits: Option<&str>) -> Result<TargetSpec, TargetFault> {
         return Err(TargetFault::ZoneEmpty);
     }
     let (first, last) = v6_ends(host, bits)?;
-    if first == last && zone.is_none() && bits.is_none() {
-        if let Some(mapped) = first.to_ipv4_mapped() {
-            return Ok(TargetSpec::V4Range { first: mapped, last: mapped });
-        }
+    let mapped = first.to_ipv4_mapped().filter(|_| first == last && zone.is_none() && bits.is_none());
+    if let Some(mapped) = mapped {
+        return Ok(TargetSpec::V4Range { first: mapped, last: mapped });
     }
     if zone.is_none() && first.is_unicast_link_local() {
         return Err(TargetFault::ZoneMissing);
@@ -266,8 +265,8 @@ mod tests {
         let octets = "[0-9]{1,2}(-[0-9]{3})?(,[0-9]{1,2})?|\\*|-";
         let v4 = [octets, octets, octets, octets].prop_map(|octets| octets.join("."));
         let bits = proptest::option::of(0..33);
-        let v4 =
-            (v4, bits).prop_map(|(host, bits)| bits.map_or(host.clone(), |bits| format!("{host}/{bits}")));
+        let v4 = (v4, bits)
+            .prop_map(|(host, bits)| bits.map_or_else(|| host.clone(), |bits| format!("{host}/{bits}")));
         let v6 = (any::<u128>(), 0..=128u32, "%[a-z][a-z0-9.-]{0,8}")
             .prop_map(|(bits, prefix, zone)| format!("{}{zone}/{prefix}", Ipv6Addr::from(bits)));
         let name = "[a-z]([a-z0-9-]{0,10}\\.){1,3}[a-z]{1,9}(/[0-9]{1,2})?";
