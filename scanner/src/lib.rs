@@ -1,6 +1,7 @@
 //! The scanner.
 
 pub mod argv;
+pub mod cli;
 pub mod escape;
 pub mod exit;
 pub mod ports;
