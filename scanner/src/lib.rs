@@ -2,6 +2,7 @@
 
 pub mod argv;
 pub mod cli;
+pub mod config;
 pub mod escape;
 pub mod exit;
 pub mod ports;
