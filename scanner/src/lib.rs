@@ -1,6 +1,12 @@
-//! A TCP connect scan on nsock events: the first slice of the scanner.
-//!
-//! Small on purpose. It keeps the engine honest on real sockets; scan plan, discovery, names and file formats take
-//! its place.
+//! A port scanner with Nmap's command line, on `nsock` events.
 
+pub mod argv;
+pub mod cli;
+pub mod config;
 pub mod connect;
+pub mod escape;
+pub mod exit;
+pub mod ports;
+pub mod services;
+pub mod target;
+pub mod top_ports;

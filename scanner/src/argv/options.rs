@@ -1,0 +1,131 @@
+//! The long options there are, and how a word finds one.
+
+use super::refused;
+
+/// What an option takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value {
+    /// Nothing.
+    None,
+    /// A value only after `=`.
+    Attached,
+    /// A value after `=` or as the next argument.
+    Required,
+}
+
+/// A long option.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Long {
+    /// The canonical spelling, dashes included.
+    pub(super) spelling: &'static str,
+    pub(super) value: Value,
+    /// Whether it stands for an option with one dash and two letters.
+    pub(super) disguised: bool,
+}
+
+impl Long {
+    fn name(&self) -> &'static str {
+        &self.spelling[2..]
+    }
+}
+
+const fn plain(spelling: &'static str, value: Value) -> Long {
+    Long { spelling, value, disguised: false }
+}
+
+/// Every long option of the command line. The last two are our own names for `-oN` and `-iL`.
+pub(super) const LONGS: &[Long] = &[
+    plain("--top-ports", Value::Required),
+    plain("--exclude-ports", Value::Required),
+    plain("--exclude", Value::Required),
+    plain("--excludefile", Value::Required),
+    plain("--dns-servers", Value::Required),
+    plain("--system-dns", Value::None),
+    plain("--max-retries", Value::Required),
+    plain("--open", Value::None),
+    plain("--reason", Value::None),
+    plain("--seed", Value::Required),
+    plain("--packet-trace", Value::Attached),
+    plain("--trace-out", Value::Required),
+    plain("--verbose", Value::Attached),
+    plain("--debug", Value::Attached),
+    plain("--help", Value::None),
+    plain("--version", Value::None),
+    Long { spelling: "--output-normal", value: Value::Required, disguised: true },
+    Long { spelling: "--input-list", value: Value::Required, disguised: true },
+];
+
+/// Options of one dash and two letters, by the long option they are.
+const DISGUISES: &[(&str, &str)] = &[("oN", "--output-normal"), ("iL", "--input-list")];
+
+/// A prefix of this many characters with one dash is an abbreviation even where it could be a cluster of short options:
+/// `-pack` is no list of ports.
+const PREFIX_CHARACTERS_MIN: usize = 4;
+
+/// Why a word that means an option is none of ours.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Rejected {
+    /// An option of Nmap's that is not supported; what to use instead.
+    Refused(&'static str),
+    /// An abbreviation of several.
+    Ambiguous(Vec<&'static str>),
+}
+
+/// The option a word means, or `None` if it means none.
+pub(super) type Found = Result<Option<&'static Long>, Rejected>;
+
+/// Finds an option by its name after two dashes; an unambiguous beginning will do, and `_` is as good as `-`.
+pub(super) fn long(typed: &[u8]) -> Found {
+    let Ok(typed) = str::from_utf8(typed) else { return Ok(None) };
+    let name = typed.replace('_', "-");
+    match by_name(&name) {
+        Ok(None) if !name.is_empty() => by_prefix(&name),
+        found => found,
+    }
+}
+
+/// Finds an option by its name after one dash, where clusters of short options come first unless the name is exact or
+/// long enough.
+pub(super) fn single_dash(typed: &[u8]) -> Found {
+    let Ok(typed) = str::from_utf8(typed) else { return Ok(None) };
+    if let Some((_, spelling)) = DISGUISES.iter().find(|(short, _)| *short == typed) {
+        return Ok(LONGS.iter().find(|option| option.spelling == *spelling));
+    }
+    if let Some(instead) = refused::disguised(typed) {
+        return Err(Rejected::Refused(instead));
+    }
+    let name = typed.replace('_', "-");
+    if name.chars().count() < 2 {
+        return Ok(None);
+    }
+    match by_name(&name) {
+        Ok(None) => {}
+        found => return found,
+    }
+    if name.len() >= PREFIX_CHARACTERS_MIN || !starts_cluster(&name) { by_prefix(&name) } else { Ok(None) }
+}
+
+fn by_name(name: &str) -> Found {
+    if let Some(option) = LONGS.iter().find(|option| option.name() == name) {
+        return Ok(Some(option));
+    }
+    refused::long(name).map_or(Ok(None), |instead| Err(Rejected::Refused(instead)))
+}
+
+fn by_prefix(prefix: &str) -> Found {
+    let ours = LONGS.iter().filter(|option| !option.disguised).map(Long::name);
+    let names: Vec<&'static str> =
+        ours.chain(refused::long_names()).filter(|name| name.starts_with(prefix)).collect();
+    match names.as_slice() {
+        [] => Ok(None),
+        [only] => by_name(only),
+        _ => Err(Rejected::Ambiguous(names)),
+    }
+}
+
+/// Tells whether a word may be a cluster of short options, judged by its first letter.
+fn starts_cluster(word: &str) -> bool {
+    word.bytes()
+        .next()
+        .is_some_and(|letter| b"sPpTvdFnR46hV".contains(&letter) || refused::short(letter).is_some())
+}

@@ -1,0 +1,187 @@
+//! Options of Nmap's that this scanner does not have, each with what to do instead.
+
+const RAW_SCAN: &str = "scans with raw packets are not available; use -sT";
+const NO_UDP: &str = "UDP scan is not available; -sT scans TCP";
+const NO_VERSIONS: &str =
+    "services are not probed for versions; the SERVICE column tells the usual service of a port";
+const NO_SCRIPTS: &str = "there are no scripts; give the open ports to a tool made for the check";
+const NO_OS: &str = "operating systems are not detected; leave it out";
+const NO_IDLE: &str = "scans through third parties are not available; use -sT";
+const NO_LIST: &str = "a run without a port scan is not available; use -sT with few ports, such as -p 80,443";
+const PING: &str =
+    "hosts are found by connecting to ports 80 and 443; use -Pn to scan all targets without that";
+const NORMAL_ONLY: &str = "results are written by -oN FILE, trace records by --trace-out FILE";
+const OWN_PACKETS: &str = "connect scans send no packets of their own making; leave it out";
+const SYSTEM_ROUTES: &str = "the system chooses interface and source address; leave it out";
+const OWN_PACE: &str = "the scan sets its own pace; choose a template with -T0 to -T5";
+const OWN_RETRIES: &str = "the scan sets its own time-outs; use -T0 to -T5 and --max-retries";
+const OWN_DATA: &str = "tables are built in; choose ports with -p";
+const OWN_FILES: &str = "files are written afresh; give each run its own name with -oN FILE";
+
+/// `-sX`, by letter.
+const SCANS: &[(u8, &str)] = &[
+    (b'S', RAW_SCAN),
+    (b'A', RAW_SCAN),
+    (b'F', RAW_SCAN),
+    (b'N', RAW_SCAN),
+    (b'X', RAW_SCAN),
+    (b'M', RAW_SCAN),
+    (b'W', RAW_SCAN),
+    (b'O', RAW_SCAN),
+    (b'Y', RAW_SCAN),
+    (b'Z', RAW_SCAN),
+    (b'U', NO_UDP),
+    (b'V', NO_VERSIONS),
+    (b'R', NO_VERSIONS),
+    (b'C', NO_SCRIPTS),
+    (b'I', NO_IDLE),
+    (b'n', NO_LIST),
+    (b'P', NO_LIST),
+    (b'L', NO_LIST),
+];
+
+/// First letters of what may follow `-P`.
+const PINGS: &[u8] = b"SAEPMUOYRTBI";
+
+/// Short options, by letter.
+const SHORTS: &[(u8, &str)] = &[
+    (b'A', "OS and version detection, scripts and traceroute are not available; use -sT --reason -v"),
+    (b'O', NO_OS),
+    (b'f', OWN_PACKETS),
+    (b'D', OWN_PACKETS),
+    (b'S', SYSTEM_ROUTES),
+    (b'e', SYSTEM_ROUTES),
+    (b'g', SYSTEM_ROUTES),
+    (b'b', NO_IDLE),
+    (b'I', "the owner of a service is not asked for; leave it out"),
+    (b'm', "grepable output is not available; results are written by -oN FILE"),
+    (b'M', OWN_PACE),
+    (b'r', "ports are tried in an order that --seed repeats; the report is sorted by port"),
+    (b'o', "say which format, as in -oN FILE"),
+    (b'i', "say where the targets are, as in -iL FILE"),
+];
+
+/// Names of two or more letters behind one dash that are no clusters.
+const DISGUISED: &[(&str, &str)] = &[
+    ("oX", NORMAL_ONLY),
+    ("oG", NORMAL_ONLY),
+    ("oA", NORMAL_ONLY),
+    ("oJ", NORMAL_ONLY),
+    ("oS", NORMAL_ONLY),
+    ("oM", NORMAL_ONLY),
+    ("oH", NORMAL_ONLY),
+    ("iR", "targets are not picked at random; name them, or read them with -iL FILE"),
+    ("sI", NO_IDLE),
+    ("ff", OWN_PACKETS),
+    ("rH", "hosts are scanned in the order given; shuffle the file of -iL instead"),
+];
+
+/// Long options by name.
+const LONGS: &[(&str, &str)] = &[
+    ("adler32", OWN_PACKETS),
+    ("allports", NO_VERSIONS),
+    ("append-output", OWN_FILES),
+    ("badsum", OWN_PACKETS),
+    ("data", OWN_PACKETS),
+    ("data-length", OWN_PACKETS),
+    ("data-string", OWN_PACKETS),
+    ("datadir", OWN_DATA),
+    ("defeat-icmp-ratelimit", OWN_PACE),
+    ("defeat-rst-ratelimit", OWN_PACE),
+    ("deprecated-xml-osclass", NORMAL_ONLY),
+    ("disable-arp-ping", PING),
+    ("discovery-ignore-rst", PING),
+    ("host-timeout", "no host is given up early; interrupt the run, and what is known is reported"),
+    ("iflist", "interfaces are not listed; ask the system with `ip address`"),
+    ("initial-rtt-timeout", OWN_RETRIES),
+    ("ip-options", OWN_PACKETS),
+    ("log-errors", "errors go to stderr; redirect it"),
+    ("max-hostgroup", OWN_PACE),
+    ("max-os-tries", NO_OS),
+    ("max-parallelism", OWN_PACE),
+    ("max-rate", OWN_PACE),
+    ("max-rtt-timeout", OWN_RETRIES),
+    ("max-scan-delay", OWN_PACE),
+    ("min-hostgroup", OWN_PACE),
+    ("min-parallelism", OWN_PACE),
+    ("min-rate", OWN_PACE),
+    ("min-rtt-timeout", OWN_RETRIES),
+    ("mtu", OWN_PACKETS),
+    ("no-stylesheet", NORMAL_ONLY),
+    ("nogcc", OWN_PACE),
+    ("noninteractive", "the keyboard is never read; leave it out"),
+    ("nsock-engine", "there is one engine; leave it out"),
+    ("osscan-guess", NO_OS),
+    ("osscan-limit", NO_OS),
+    ("port-ratio", "there are no measured frequencies of ports to compare with; use --top-ports N"),
+    ("privileged", "-sT needs no privileges; leave it out"),
+    ("proxies", "scans through proxies are not available; leave it out"),
+    ("randomize-hosts", "hosts are scanned in the order given; shuffle the file of -iL instead"),
+    ("release-memory", "memory is released anyway; leave it out"),
+    ("resolve-all", "the first address of a name is scanned; name the others too"),
+    ("resume", "a run cannot be resumed; scan what is missing with -iL FILE"),
+    ("route-dst", "routes are not shown; ask the system with `ip route get`"),
+    ("scan-delay", OWN_PACE),
+    ("scanflags", RAW_SCAN),
+    ("script", NO_SCRIPTS),
+    ("script-args", NO_SCRIPTS),
+    ("script-args-file", NO_SCRIPTS),
+    ("script-help", NO_SCRIPTS),
+    ("script-timeout", NO_SCRIPTS),
+    ("script-trace", NO_SCRIPTS),
+    ("script-updatedb", NO_SCRIPTS),
+    ("send-eth", OWN_PACKETS),
+    ("send-ip", OWN_PACKETS),
+    ("servicedb", OWN_DATA),
+    ("source-port", SYSTEM_ROUTES),
+    ("spoof-mac", OWN_PACKETS),
+    ("stats-every", "progress is not shown; -v tells each open port when it is found"),
+    ("stylesheet", NORMAL_ONLY),
+    ("timing", "use -T0 to -T5"),
+    ("traceroute", "paths are not traced; ask the system with `tracepath`"),
+    ("ttl", OWN_PACKETS),
+    ("unique", "every address is scanned once anyway; leave it out"),
+    ("unprivileged", "-sT needs no privileges anyway; leave it out"),
+    ("version-all", NO_VERSIONS),
+    ("version-intensity", NO_VERSIONS),
+    ("version-light", NO_VERSIONS),
+    ("version-trace", NO_VERSIONS),
+    ("versiondb", NO_VERSIONS),
+    ("vlan", OWN_PACKETS),
+    ("webxml", NORMAL_ONLY),
+];
+
+pub(super) fn scan(letter: u8) -> Option<&'static str> {
+    SCANS.iter().find(|(known, _)| *known == letter).map(|(_, instead)| *instead)
+}
+
+pub(super) fn ping(letter: u8) -> Option<&'static str> {
+    PINGS.contains(&letter).then_some(PING)
+}
+
+pub(super) fn short(letter: u8) -> Option<&'static str> {
+    SHORTS.iter().find(|(known, _)| *known == letter).map(|(_, instead)| *instead)
+}
+
+pub(super) fn disguised(name: &str) -> Option<&'static str> {
+    DISGUISED.iter().find(|(known, _)| *known == name).map(|(_, instead)| *instead)
+}
+
+pub(super) fn long(name: &str) -> Option<&'static str> {
+    LONGS.iter().find(|(known, _)| *known == name).map(|(_, instead)| *instead)
+}
+
+pub(super) fn long_names() -> impl Iterator<Item = &'static str> {
+    LONGS.iter().map(|(name, _)| *name)
+}
+
+/// Every option that is refused, as it is typed.
+#[cfg(test)]
+pub(super) fn spellings() -> Vec<String> {
+    let scans = SCANS.iter().map(|(letter, _)| format!("-s{}", char::from(*letter)));
+    let pings = PINGS.iter().map(|letter| format!("-P{}", char::from(*letter)));
+    let shorts = SHORTS.iter().map(|(letter, _)| format!("-{}", char::from(*letter)));
+    let disguised = DISGUISED.iter().map(|(name, _)| format!("-{name}"));
+    let longs = long_names().map(|name| format!("--{name}"));
+    scans.chain(pings).chain(shorts).chain(disguised).chain(longs).collect()
+}

@@ -1,0 +1,212 @@
+//! The command line: what was typed, as typed values. Nothing is checked against anything else yet; that is the work of
+//! [`config`](crate::config).
+
+mod definition;
+pub mod help;
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::argv::{Normalized, normalize};
+use crate::target::Families;
+
+/// What a command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// A scan.
+    Scan(Box<Arguments>),
+    /// The text of `-h` on stdout.
+    ShortHelp,
+    /// The text of `--help` on stdout.
+    LongHelp,
+    /// Name and version on stdout.
+    Version,
+    /// There were no arguments at all: the text of `-h` on stderr, as a usage error.
+    Nothing,
+}
+
+/// The arguments of a scan. Paths and targets may be any bytes; what must be text is text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Arguments {
+    /// The targets, in the order typed.
+    pub targets: Vec<OsString>,
+    /// `-iL`: a file of targets, `-` for stdin.
+    pub input_list: Option<PathBuf>,
+    /// `--exclude`, each time it was given.
+    pub exclude: Vec<OsString>,
+    /// `--excludefile`.
+    pub exclude_file: Option<PathBuf>,
+    /// `-4`, `-6`.
+    pub families: Families,
+    /// `-Pn`, `-n` and the like.
+    pub discovery: Discovery,
+    /// `-n`, `-R`.
+    pub name_lookup: NameLookup,
+    /// `--dns-servers`, each time it was given.
+    pub dns_servers: Vec<String>,
+    /// `--system-dns`.
+    pub system_dns: bool,
+    /// `-p`.
+    pub ports: Option<String>,
+    /// `-F`.
+    pub fast: bool,
+    /// `--top-ports`.
+    pub top_ports: Option<u16>,
+    /// `--exclude-ports`.
+    pub exclude_ports: Option<String>,
+    /// `-T`.
+    pub timing: Timing,
+    /// `--max-retries`.
+    pub max_retries: Option<u8>,
+    /// `--seed`.
+    pub seed: Option<u64>,
+    /// `--open`.
+    pub open: bool,
+    /// `--reason`.
+    pub reason: bool,
+    /// `-v`, in the order typed.
+    pub verbose: Vec<Level>,
+    /// `-d`, in the order typed.
+    pub debug: Vec<Level>,
+    /// `--packet-trace`.
+    pub packet_trace: PacketTrace,
+    /// `--trace-out`.
+    pub trace_out: Option<PathBuf>,
+    /// `-oN`.
+    pub output_normal: Option<PathBuf>,
+}
+
+/// Whether hosts are looked for before their ports are scanned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Discovery {
+    /// A host is up if a connect to port 80 or 443 is answered.
+    #[default]
+    Connect,
+    /// Every target counts as up (`-Pn`).
+    Skip,
+}
+
+/// Which addresses' names are looked up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameLookup {
+    /// Those of hosts that are up.
+    #[default]
+    HostsUp,
+    /// None (`-n`).
+    Never,
+    /// All (`-R`).
+    Always,
+}
+
+/// The timing template.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Timing {
+    /// `-T0`
+    Paranoid,
+    /// `-T1`
+    Sneaky,
+    /// `-T2`
+    Polite,
+    /// `-T3`
+    #[default]
+    Normal,
+    /// `-T4`
+    Aggressive,
+    /// `-T5`
+    Insane,
+}
+
+/// One occurrence of `-v` or `-d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Level {
+    /// One more (`-v`).
+    Raise,
+    /// This level (`-v3`), at most [`LEVEL_MAX`].
+    Set(u8),
+}
+
+/// The highest level of `-v` and `-d`.
+pub const LEVEL_MAX: u8 = 10;
+
+/// What `--packet-trace` shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PacketTrace {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Packets, connects and the event steps of the resolver (`--packet-trace`).
+    Classic,
+    /// Packets and connects (`--packet-trace=net`).
+    Network,
+    /// The event steps of every scope (`--packet-trace=nsock`).
+    Nsock,
+    /// Everything (`--packet-trace=all`).
+    All,
+}
+
+/// Why a command line cannot be understood: one line, naming options as they were typed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct UsageError {
+    message: String,
+}
+
+impl UsageError {
+    pub(crate) fn new<M: Into<String>>(message: M) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// Understands a command line, given without the name of the program.
+///
+/// ```
+/// use scanner::cli::{Request, parse};
+///
+/// let Ok(Request::Scan(arguments)) = parse(["-Pn", "-p", "22", "127.0.0.1"].map(Into::into).to_vec()) else {
+///     panic!("this is a scan");
+/// };
+/// assert_eq!(arguments.ports.as_deref(), Some("22"));
+/// assert!(parse(vec!["-sS".into()]).is_err());
+/// ```
+///
+/// # Errors
+/// An unknown or unsupported option, one without its value or with a senseless one, and options that exclude each other.
+pub fn parse(arguments: Vec<OsString>) -> Result<Request, UsageError> {
+    if arguments.is_empty() {
+        return Ok(Request::Nothing);
+    }
+    let normalized = normalize(arguments);
+    if let Some(refusal) = &normalized.refusal {
+        return Err(UsageError::new(refusal.to_string()));
+    }
+    let matches = definition::command().try_get_matches_from(&normalized.arguments);
+    let matches = matches.map_err(|why| definition::explain(&why, &normalized))?;
+    values::request(&matches, &normalized)
+}
+
+/// Returns the line that `-V` prints.
+pub const fn version() -> &'static str {
+    concat!("scanner ", env!("CARGO_PKG_VERSION"))
+}
+
+/// Names an option as the user did, for messages.
+fn name_of(normalized: &Normalized, canonical: &str) -> String {
+    match normalized.typed(canonical) {
+        "--output-normal" => "-oN".to_owned(),
+        "--input-list" => "-iL".to_owned(),
+        typed => typed.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

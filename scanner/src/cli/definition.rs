@@ -1,0 +1,109 @@
+//! The options as clap sees them, after normalization, and clap's errors in our words.
+
+use std::ffi::OsString;
+
+use clap::builder::ValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Command};
+
+use super::{UsageError, name_of};
+use crate::argv::Normalized;
+use crate::escape::Escaped;
+
+/// Stands for a missing value of `--verbose`, `--debug` and `--packet-trace`.
+pub(super) const BARE: &str = "+";
+
+/// Builds the parser. Every value is taken as it is; `values` makes sense of it.
+pub(super) fn command() -> Command {
+    Command::new("scanner")
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .args([
+            valued("scan").short('s'),
+            valued("ping").short('P'),
+            valued("ports").short('p'),
+            valued("timing").short('T'),
+        ])
+        .args([flag("fast").short('F'), flag("never").short('n'), flag("always").short('R')])
+        .args([flag("v4").short('4'), flag("v6").short('6')])
+        .args(["open", "reason", "system-dns"].map(|name| flag(name).long(name)))
+        .args(
+            [
+                "top-ports",
+                "exclude-ports",
+                "exclude",
+                "excludefile",
+                "dns-servers",
+                "max-retries",
+                "seed",
+                "trace-out",
+            ]
+            .map(|name| valued(name).long(name)),
+        )
+        .args(["output-normal", "input-list"].map(|name| valued(name).long(name)))
+        .args(["verbose", "debug", "packet-trace"].map(|name| optional(name).long(name)))
+        .args([
+            flag("summary").short('h'),
+            flag("help").long("help"),
+            flag("version").short('V').long("version"),
+        ])
+        .arg(
+            Arg::new("targets")
+                .num_args(0..)
+                .action(ArgAction::Append)
+                .value_parser(ValueParser::os_string()),
+        )
+}
+
+fn flag(name: &'static str) -> Arg {
+    Arg::new(name).action(ArgAction::SetTrue)
+}
+
+/// An option with a value; every occurrence is kept.
+fn valued(name: &'static str) -> Arg {
+    Arg::new(name).action(ArgAction::Append).value_parser(ValueParser::os_string())
+}
+
+/// An option whose value, if it has one, follows `=`.
+fn optional(name: &'static str) -> Arg {
+    valued(name).num_args(0..=1).require_equals(true).default_missing_value(BARE)
+}
+
+/// Says in one line what clap found wrong, by the names the user typed.
+pub(super) fn explain(why: &clap::Error, normalized: &Normalized) -> UsageError {
+    let text = |kind| match why.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned().unwrap_or_default(),
+        _ => String::new(),
+    };
+    let argument = text(ContextKind::InvalidArg);
+    // clap shows the placeholder of the value as well: `-p <ports>`.
+    let canonical = argument.split([' ', '=', '[']).next().unwrap_or_default();
+    let name = name_of(normalized, canonical);
+    let name = Escaped::new(&name);
+    let message = match why.kind() {
+        ErrorKind::UnknownArgument => {
+            let suggested = text(ContextKind::SuggestedArg);
+            let hint = match suggested.as_str() {
+                "" => "see scanner -h for a summary of options".to_owned(),
+                similar => format!("did you mean '{}'?", name_of(normalized, similar)),
+            };
+            format!("unrecognized option '{name}'; {hint}")
+        }
+        ErrorKind::InvalidValue => format!("option requires an argument -- '{name}'; see scanner -h"),
+        ErrorKind::TooManyValues => format!("option '{name}' takes no value"),
+        _ => {
+            let line = why.to_string();
+            let line = line.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            format!("{}; see scanner -h", Escaped::new(line))
+        }
+    };
+    UsageError::new(message)
+}
+
+/// Takes every value of an option.
+pub(super) fn all(matches: &clap::ArgMatches, name: &str) -> Vec<OsString> {
+    matches.get_many(name).map(|values| values.cloned().collect()).unwrap_or_default()
+}

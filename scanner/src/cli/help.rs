@@ -1,0 +1,124 @@
+//! The texts of `-h` and `--help`.
+
+/// `-h`: fits a screen of 80 columns and 24 lines.
+pub const SHORT: &str = "\
+Usage: scanner [options] target...
+  Targets: 198.18.0.1  198.18.0.0/24  10.0.0-3.1,5  a-b  fd00::1  host.name
+  -iL FILE            more targets from FILE (- is stdin)
+  --exclude A,B       leave these out; --excludefile FILE: those in FILE
+  -4, -6              IPv4 only, IPv6 only
+  -Pn                 scan every target without finding out whether it is up
+  -sT                 TCP connect scan (the default)
+  -p 22,80-90,http*   ports; -p- all; -F the 100 likeliest; --top-ports N
+  --exclude-ports P   leave these ports out
+  -T0..-T5            pace, from paranoid to insane (default -T3)
+  --max-retries N     repeat an unanswered probe at most N times
+  --seed N            repeat the probe order of an earlier run
+  -n, -R              look up names never, for all (default: of hosts up)
+  --dns-servers A,B   ask these name servers; --system-dns: ask the system
+  --open, --reason    show open ports only; show why a port has its state
+  -v, -d              tell more, tell how (-vv, -d3)
+  --packet-trace      show packets, connects and DNS steps
+  --packet-trace=X    X: net (packets), nsock (every event), all
+  -oN FILE            write the report to FILE; --trace-out FILE: trace records
+  -h, --help, -V      this, more of it, the version
+Example: scanner -sT --packet-trace -p 22,80,443 198.18.0.0/28
+";
+
+/// `--help`: everything, by group.
+pub const LONG: &str = "\
+Usage: scanner [options] target...
+
+Finds open TCP ports. Options are spelled as Nmap spells them: long ones may be
+abbreviated, take one dash or two, and - or _ between words.
+
+TARGETS
+  target              An address (198.18.0.1, fd00::1, fe80::1%eth0), a prefix
+                      (198.18.0.0/24, fd00::/120), octet ranges
+                      (10.0.0-3.1,5,7- or 192.168.*.1), a range a-b
+                      (198.18.0.1-198.18.0.9) or a host name, also with a
+                      prefix (www.example.test/28). IPv4 and IPv6 mix. Each
+                      address is scanned once, in the order given.
+  -iL FILE            Read more targets from FILE, - for stdin: words apart by
+                      white space, # starts a comment.
+  --exclude A,B,...   Leave these targets out.
+  --excludefile FILE  Leave out the targets in FILE.
+  -4, -6              Scan IPv4 or IPv6 addresses only.
+
+HOSTS AND NAMES
+  -Pn                 Scan every target without finding out whether it is up.
+                      Otherwise a host is up if port 80 or 443 answers.
+  -n                  Never look up the names of addresses.
+  -R                  Look them up for all targets, not only for hosts that
+                      are up.
+  --dns-servers A,B   Ask these servers: address, address:port or
+                      [address]:port.
+  --system-dns        Ask the system's resolver, one address at a time.
+
+PORTS
+  -sT                 TCP connect scan. It is the default and needs no
+                      privileges.
+  -p LIST             Scan these ports: 22  80-90  -100  60000-  http*  and, by
+                      protocol, T:22,U:53. -p- is 1-65535; [1-1024] are those
+                      of 1-1024 that have a name or are likely to be open.
+  -F                  Scan the 100 likeliest ports.
+  --top-ports N       Scan the N likeliest ports, with -p the N likeliest of
+                      the list. Without any of the three: 1000.
+  --exclude-ports L   Leave out the ports of this list.
+
+PACE
+  -T0 ... -T5         Paranoid, sneaky, polite, normal, aggressive, insane; by
+                      number or name. The default is -T3.
+  --max-retries N     Repeat an unanswered probe at most N times (0 to 255).
+  --seed N            Use the probe order of an earlier run, which -v tells.
+
+REPORT
+  --open              Show only open ports, and hosts that have any.
+  --reason            Show what each state was concluded from.
+  -v, -vv, -v3        Tell more; -v0 writes nothing to stdout.
+  -d, -dd, -d3        Tell how the scan works, and more with each level.
+                      -d3 includes --packet-trace.
+  --packet-trace      Show packets and connects on stdout and the steps of name
+                      lookups on stderr.
+  --packet-trace=X    net: packets and connects only; nsock: the events of all
+                      parts; all: everything. The value needs the =.
+  -oN FILE            Write the report, trace included, to FILE; - is stdout.
+  --trace-out FILE    Write every trace record to FILE as a line of JSON.
+
+  -h                  Print a summary of this.
+  --help              Print this.
+  -V, --version       Print the version.
+
+EXIT STATUS
+  0 done - 1 failed - 2 usage error, nothing scanned - 3 done, but some targets
+  or ports could not be looked at - 4 not permitted - 130 interrupted - 143
+  terminated
+
+EXAMPLES
+  scanner -sT --packet-trace 127.0.0.1
+  scanner -F --open 198.18.0.0/24 --exclude 198.18.0.1
+  scanner -p- -T4 -n -Pn -oN report.txt host.name
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_fits_a_screen() {
+        assert!(SHORT.lines().count() <= 24);
+        for line in SHORT.lines().chain(LONG.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_option_is_in_both_texts() {
+        let options = "-sT -p -F --top-ports --exclude-ports -iL --exclude --excludefile -Pn -n -R --dns-servers \
+            --system-dns -T0 --max-retries --open --reason -v -d -4 -6 --seed --packet-trace --trace-out -oN --help -h -V";
+        for option in options.split_whitespace() {
+            assert!(SHORT.contains(option), "{option} in -h");
+            assert!(LONG.contains(option), "{option} in --help");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+use super::*;
+use proptest::prelude::*;
+use std::os::unix::ffi::OsStringExt;
+
+fn request(line: &str) -> Result<Request, UsageError> {
+    parse(line.split(' ').filter(|word| !word.is_empty()).map(Into::into).collect())
+}
+
+fn arguments(line: &str) -> Arguments {
+    match request(line) {
+        Ok(Request::Scan(arguments)) => *arguments,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn every_option_reaches_its_field() {
+    let typed = arguments(
+        "-sT -p 22 --exclude-ports 23 -iL list --exclude a,b --exclude c --excludefile out -Pn -n \
+         --dns-servers 198.18.0.1 -T4 --max-retries 2 --open --reason -vv -d3 -4 --seed 0x10 --packet-trace=net \
+         --trace-out t.json -oN o.txt host other",
+    );
+    let expected = Arguments {
+        targets: vec!["host".into(), "other".into()],
+        input_list: Some("list".into()),
+        exclude: vec!["a,b".into(), "c".into()],
+        exclude_file: Some("out".into()),
+        families: Families::V4,
+        discovery: Discovery::Skip,
+        name_lookup: NameLookup::Never,
+        dns_servers: vec!["198.18.0.1".into()],
+        system_dns: false,
+        ports: Some("22".into()),
+        fast: false,
+        top_ports: None,
+        exclude_ports: Some("23".into()),
+        timing: Timing::Aggressive,
+        max_retries: Some(2),
+        seed: Some(16),
+        open: true,
+        reason: true,
+        verbose: vec![Level::Raise, Level::Raise],
+        debug: vec![Level::Set(3)],
+        packet_trace: PacketTrace::Network,
+        trace_out: Some("t.json".into()),
+        output_normal: Some("o.txt".into()),
+    };
+    assert_eq!(typed, expected);
+}
+
+#[test]
+fn forms_that_differ_mean_the_same() {
+    assert_eq!(arguments("-F -6 -R x"), arguments("x -F6R"));
+    assert_eq!(arguments("-p- x").ports.as_deref(), Some("-"));
+    assert_eq!(arguments("-p -100 x").ports.as_deref(), Some("-100"));
+    assert_eq!(arguments("--top 10 x").top_ports, Some(10));
+    for (name, timing) in [("paranoid", Timing::Paranoid), ("INSANE", Timing::Insane), ("2", Timing::Polite)]
+    {
+        assert_eq!(arguments(&format!("-T {name} x")).timing, timing);
+        assert_eq!(arguments(&format!("-T{name} x")).timing, timing);
+    }
+    assert_eq!(arguments("-T1 -T5 x").timing, Timing::Insane);
+    assert_eq!(arguments("-n -n --open --open x"), arguments("-n --open x"));
+    let trace = arguments("--packet-trace net");
+    assert_eq!((trace.packet_trace, trace.targets), (PacketTrace::Classic, vec!["net".into()]));
+    let debug = arguments("-d HOST");
+    assert_eq!((debug.debug, debug.targets), (vec![Level::Raise], vec!["HOST".into()]));
+    assert_eq!(arguments("-packet_trace x").packet_trace, PacketTrace::Classic);
+    assert_eq!(arguments("-- -x").targets, ["-x"]);
+    assert_eq!(arguments("-iL - -oN -").output_normal, Some("-".into()));
+}
+
+#[test]
+fn help_and_version_are_requests() {
+    let table = [
+        ("-h", Request::ShortHelp),
+        ("--help", Request::LongHelp),
+        ("-V", Request::Version),
+        ("--version x", Request::Version),
+        ("-nh x", Request::ShortHelp),
+        ("", Request::Nothing),
+    ];
+    for (line, expected) in table {
+        assert_eq!(request(line), Ok(expected), "{line}");
+    }
+    assert!(version().starts_with("scanner "));
+}
+
+#[test]
+fn usage_errors_are_one_line_that_names_what_was_typed() {
+    let table = [
+        ("--frobnicate x", "unrecognized option '--frobnicate'; see scanner -h for a summary of options"),
+        ("--reasons x", "unrecognized option '--reasons'; did you mean '--reason'?"),
+        ("-z x", "unrecognized option '-z'; see scanner -h for a summary of options"),
+        ("-nz x", "unrecognized option '-z'; see scanner -h for a summary of options"),
+        ("-p", "option requires an argument -- '-p'; see scanner -h"),
+        ("x -oN", "option requires an argument -- '-oN'; see scanner -h"),
+        ("x -top", "option requires an argument -- '-top'; see scanner -h"),
+        ("x --seed", "option requires an argument -- '--seed'; see scanner -h"),
+        ("--reason=3 x", "option '--reason' takes no value"),
+        (
+            "--packet-trace=packets x",
+            "--packet-trace: \"packets\" is not net, nsock or all, or no value at all",
+        ),
+        ("-packet-trace=x x", "-packet-trace: \"x\" is not net, nsock or all, or no value at all"),
+        (
+            "-T9 x",
+            "Unknown timing mode (-T argument) \"9\".  Use either \"Paranoid\", \"Sneaky\", \"Polite\", \"Normal\", \
+          \"Aggressive\", \"Insane\" or a number from 0 (Paranoid) to 5 (Insane)",
+        ),
+        ("--max-retries -1 x", "--max-retries: \"-1\" is not a number from 0 to 255"),
+        ("--max-retries +1 x", "--max-retries: \"+1\" is not a number from 0 to 255"),
+        ("--top-ports 0 x", "--top-ports: \"0\" is not a number from 1 to 65535"),
+        ("--top-ports ten x", "--top-ports: \"ten\" is not a number from 1 to 65535"),
+        ("-v99 x", "-v99: \"99\" is not a number from 0 to 10"),
+        ("-p 1 -p 2 x", "Only 1 -p option allowed, separate multiple ranges with commas."),
+        ("-oN a -oN b x", "-oN can be given only once"),
+        (
+            "-F -p 22 x",
+            "You cannot use -F (fast scan) with -p (explicit port selection); --top-ports N takes the likeliest of -p",
+        ),
+        ("-F --top-ports 5 x", "-F means --top-ports 100; use one of them"),
+        ("-4 -6 x", "-4 and -6 exclude each other; use one or none"),
+        ("-n -R x", "-n and -R exclude each other; use one or none"),
+        (
+            "--system-dns --dns-servers ::1 x",
+            "--system-dns and --dns-servers exclude each other: the system chooses its own servers",
+        ),
+        ("-sS x", "-sS is not supported: scans with raw packets are not available; use -sT"),
+        (
+            "--port-ratio 0.1 x",
+            "--port-ratio is not supported: there are no measured frequencies of ports to compare with; use --top-ports N",
+        ),
+    ];
+    for (line, expected) in table {
+        assert_eq!(request(line).unwrap_err().to_string(), expected, "{line}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_where_text_is_needed() {
+    let bytes = OsString::from_vec(b"\xff\x1b".to_vec());
+    let mut ports = OsString::from("-p");
+    ports.push(&bytes);
+    assert_eq!(parse(vec![ports]).unwrap_err().to_string(), r#"-p: "\xff\x1b" is not UTF-8 text"#);
+    let Ok(Request::Scan(typed)) = parse(vec!["-oN".into(), bytes.clone(), bytes.clone()]) else {
+        panic!("a scan")
+    };
+    assert_eq!((typed.output_normal, typed.targets), (Some(bytes.clone().into()), vec![bytes]));
+}
+
+#[test]
+fn the_parser_is_well_formed() {
+    definition::command().debug_assert();
+}
+
+proptest! {
+    #[test]
+    fn no_command_line_makes_it_panic(words in proptest::collection::vec(
+        prop_oneof![
+            "-{0,2}[a-zA-Z0-9=,-]{0,8}".prop_map(OsString::from),
+            proptest::sample::select(vec!["-p", "-oN", "-iL", "-T", "--seed", "--exclude", "-v", "-d3", "--", "-h"]).prop_map(Into::into),
+            proptest::collection::vec(any::<u8>(), 0..8).prop_map(OsString::from_vec),
+        ], 0..6)) {
+        if let Err(why) = parse(words) {
+            let line = why.to_string();
+            prop_assert!(!line.is_empty() && !line.chars().any(char::is_control), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The checked configuration of a run, made from the [`Arguments`] of the command line.
+//!
+//! Everything that can be wrong with a command line is found here, before anything is sent or written: a run either
+//! starts with a sound configuration or does not start. Only single bad targets among good ones are carried along, to be
+//! reported while the others are scanned.
+
+mod dns_server;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use dns_server::{DNS_PORT, DnsHost, DnsServer};
+pub use error::ConfigError;
+
+use crate::cli::{Arguments, Discovery, LEVEL_MAX, Level, NameLookup, PacketTrace, Timing};
+use crate::escape::Escaped;
+use crate::ports::{PortList, PortListWarning, Ports, Protocol};
+use crate::target::{Origin, TargetList};
+use crate::top_ports;
+
+/// What a connect scan looks at.
+const SCANNED: &[Protocol] = &[Protocol::Tcp];
+/// The ports host discovery connects to: one of the two answers, if only with a reset, on nearly every host that does
+/// not drop everything.
+const DISCOVERY_PORTS: [u16; 2] = [80, 443];
+
+/// Everything a run needs to know.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// What to scan. Names are still to be looked up; bad targets are among its problems.
+    pub targets: TargetList,
+    /// The ports to scan, at least one.
+    pub ports: Ports,
+    /// The ports host discovery connects to; empty if every target counts as up.
+    pub discovery_ports: Vec<u16>,
+    /// Whose names are looked up.
+    pub name_lookup: NameLookup,
+    /// Who is asked for names.
+    pub name_source: NameSource,
+    /// The timing template.
+    pub timing: Timing,
+    /// The most repetitions of a probe, if the user has set it.
+    pub max_retries: Option<u8>,
+    /// The seed of the probe order, if the user has set it.
+    pub seed: Option<u64>,
+    /// Whether only open ports are reported, and hosts that have some.
+    pub open_only: bool,
+    /// Whether the report tells the reason of each state (`--reason`, from `-vv`, or any `-d`).
+    pub reason: bool,
+    /// The level of `-v`, which each `-d` raises too.
+    pub verbosity: u8,
+    /// The level of `-d`.
+    pub debug: u8,
+    /// Whether nothing is written to stdout (`-v0`).
+    pub silent: bool,
+    /// What is traced; from `-d3` on at least the classic trace.
+    pub packet_trace: PacketTrace,
+    /// Where the trace records go as lines of JSON.
+    pub trace_out: Option<Output>,
+    /// Where the report goes besides stdout.
+    pub output_normal: Option<Output>,
+    /// What the user may not have meant, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// Who is asked for the names of addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameSource {
+    /// The name servers the system is configured with.
+    #[default]
+    ConfiguredServers,
+    /// These name servers (`--dns-servers`).
+    Servers(Vec<DnsServer>),
+    /// The system's own resolver (`--system-dns`).
+    SystemResolver,
+}
+
+/// Where targets are read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// Standard input, named `-`.
+    Stdin,
+    /// A file.
+    File(&'a Path),
+}
+
+/// Where something is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Standard output, named `-`.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Config {
+    /// Checks `arguments`; `read` returns the whole content of a file of targets.
+    ///
+    /// ```
+    /// use scanner::cli::{Request, parse};
+    /// use scanner::config::Config;
+    ///
+    /// let Ok(Request::Scan(arguments)) = parse(["-p", "22,80", "198.18.0.1"].map(Into::into).to_vec()) else {
+    ///     panic!("this is a scan");
+    /// };
+    /// let config = Config::build(&arguments, &mut |_| Ok(Vec::new()))?;
+    /// assert_eq!(config.ports.to_string(), "T:22,80");
+    /// # Ok::<(), scanner::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first thing that makes the run impossible: a bad port list or none left, an unreadable file, a bad exclusion,
+    /// no good target, an impossible output.
+    pub fn build(
+        arguments: &Arguments,
+        read: &mut dyn FnMut(Input<'_>) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, ConfigError> {
+        let mut warnings = Vec::new();
+        let (ports, excluded) = ports(arguments, &mut warnings)?;
+        let discovery_ports = discovery_ports(arguments, &excluded, &mut warnings);
+        let output_normal = output("-oN", arguments.output_normal.as_deref())?;
+        let trace_out = output("--trace-out", arguments.trace_out.as_deref())?;
+        if output_normal.is_some() && output_normal == trace_out {
+            return Err(ConfigError::SameOutput);
+        }
+        let name_source = name_source(arguments)?;
+        let targets = targets(arguments, read)?;
+        let (verbosity, debug) = levels(arguments);
+        let packet_trace = match arguments.packet_trace {
+            PacketTrace::Off if debug >= 3 => PacketTrace::Classic,
+            asked => asked,
+        };
+        Ok(Self {
+            targets,
+            ports,
+            discovery_ports,
+            name_lookup: arguments.name_lookup,
+            name_source,
+            timing: arguments.timing,
+            max_retries: arguments.max_retries,
+            seed: arguments.seed,
+            open_only: arguments.open,
+            reason: arguments.reason || verbosity >= 2 || debug >= 1,
+            verbosity,
+            debug,
+            silent: arguments.verbose.last() == Some(&Level::Set(0)) && debug == 0,
+            packet_trace,
+            trace_out,
+            output_normal,
+            warnings,
+        })
+    }
+}
+
+/// Works out the ports to scan, and those that are to be left alone whatever the purpose.
+fn ports(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<(Ports, Ports), ConfigError> {
+    let parse = |option, text: &str, protocols| {
+        PortList::parse(text, protocols).map_err(|error| ConfigError::Ports { option, error })
+    };
+    let excluded = match arguments.exclude_ports.as_deref() {
+        Some(text) => parse("--exclude-ports", text, &Protocol::ALL)?.ports,
+        None => Ports::new(),
+    };
+    let listed = arguments.ports.as_deref().map(|text| parse("-p", text, SCANNED)).transpose()?;
+    let not_excluded = |protocol, port| !excluded.of(protocol).contains(port);
+    let mut not_scanned = false;
+    let ports = match listed {
+        Some(list) => {
+            not_scanned =
+                list.warnings.iter().any(|warning| matches!(warning, PortListWarning::NotScanned(_)));
+            warnings.extend(list.warnings.iter().map(|warning| format!("WARNING: {warning}")));
+            let mut ports = list.ports;
+            ports.remove_all(&excluded);
+            match arguments.top_ports {
+                Some(count) => Ports::likeliest(count.into(), SCANNED, |protocol, port| {
+                    ports.of(protocol).contains(port)
+                }),
+                None => ports,
+            }
+        }
+        None => {
+            let default = if arguments.fast { top_ports::FAST_COUNT } else { top_ports::DEFAULT_COUNT };
+            Ports::likeliest(arguments.top_ports.map_or(default, usize::from), SCANNED, not_excluded)
+        }
+    };
+    match (ports.is_empty(), not_scanned) {
+        (false, _) => Ok((ports, excluded)),
+        (true, true) => Err(ConfigError::NoTcpPorts),
+        (true, false) => Err(ConfigError::NoPorts),
+    }
+}
+
+fn discovery_ports(arguments: &Arguments, excluded: &Ports, warnings: &mut Vec<String>) -> Vec<u16> {
+    if arguments.discovery == Discovery::Skip {
+        return Vec::new();
+    }
+    let mut ports = DISCOVERY_PORTS.to_vec();
+    ports.retain(|port| !excluded.of(Protocol::Tcp).contains(*port));
+    if ports.is_empty() {
+        warnings.push(
+            "WARNING: --exclude-ports leaves host discovery no port, so all targets count as up, as with -Pn"
+                .to_owned(),
+        );
+    }
+    ports
+}
+
+fn name_source(arguments: &Arguments) -> Result<NameSource, ConfigError> {
+    if arguments.system_dns {
+        return Ok(NameSource::SystemResolver);
+    }
+    if arguments.dns_servers.is_empty() {
+        return Ok(NameSource::ConfiguredServers);
+    }
+    let words =
+        arguments.dns_servers.iter().flat_map(|list| list.split([',', ' '])).filter(|word| !word.is_empty());
+    let servers =
+        words.map(|word| DnsServer::parse(word).ok_or_else(|| ConfigError::DnsServer { word: word.into() }));
+    let servers: Vec<DnsServer> = servers.collect::<Result<_, _>>()?;
+    if servers.is_empty() {
+        // Asking the configured servers instead would tell them what the user meant to ask others.
+        return Err(ConfigError::DnsServer { word: "".into() });
+    }
+    Ok(NameSource::Servers(servers))
+}
+
+fn targets(
+    arguments: &Arguments,
+    read: &mut dyn FnMut(Input<'_>) -> io::Result<Vec<u8>>,
+) -> Result<TargetList, ConfigError> {
+    let stdin = Some(Path::new("-"));
+    if arguments.input_list.as_deref() == stdin && arguments.exclude_file.as_deref() == stdin {
+        return Err(ConfigError::StdinTwice);
+    }
+    let mut load = |path: &Path| {
+        let input = if path == Path::new("-") { Input::Stdin } else { Input::File(path) };
+        let name = Escaped::new(path.as_os_str().as_encoded_bytes()).to_string();
+        let shown = if input == Input::Stdin { "stdin".to_owned() } else { name };
+        read(input)
+            .map(|text| (shown.clone(), text))
+            .map_err(|cause| ConfigError::Unreadable { name: shown, cause })
+    };
+    let mut list = TargetList::new(arguments.families);
+    for word in &arguments.exclude {
+        list.exclude(word.as_encoded_bytes(), &Origin::Option("--exclude"))?;
+    }
+    if let Some(path) = &arguments.exclude_file {
+        let (name, text) = load(path)?;
+        list.exclude_file(&name, &text)?;
+    }
+    for word in &arguments.targets {
+        list.include(word.as_encoded_bytes(), &Origin::CommandLine);
+    }
+    if let Some(path) = &arguments.input_list {
+        let (name, text) = load(path)?;
+        list.include_file(&name, &text);
+    }
+    if list.is_empty() {
+        return Err(ConfigError::NoTargets { problems: list.problems().to_vec() });
+    }
+    Ok(list)
+}
+
+fn output(option: &'static str, path: Option<&Path>) -> Result<Option<Output>, ConfigError> {
+    let Some(path) = path else { return Ok(None) };
+    match path.as_os_str().as_encoded_bytes() {
+        b"-" => Ok(Some(Output::Stdout)),
+        [] | [b'-', ..] => Err(ConfigError::OutputName { option, name: path.to_string_lossy().into_owned() }),
+        _ => Ok(Some(Output::File(path.to_owned()))),
+    }
+}
+
+/// Returns the levels of `-v` and `-d`. Each `-d` raises the verbosity as well.
+fn levels(arguments: &Arguments) -> (u8, u8) {
+    let raised = |level: u8| level.saturating_add(1).min(LEVEL_MAX);
+    let (mut verbosity, mut debug) = (0, 0);
+    for level in &arguments.verbose {
+        verbosity = match level {
+            Level::Raise => raised(verbosity),
+            Level::Set(set) => *set,
+        };
+    }
+    for level in &arguments.debug {
+        (verbosity, debug) = match level {
+            Level::Raise => (raised(verbosity), raised(debug)),
+            Level::Set(set) => (verbosity.max(*set), *set),
+        };
+    }
+    (verbosity, debug)
+}

@@ -1,0 +1,158 @@
+//! Names of services by port: the IANA registry, and a short list of names people know better.
+//!
+//! The table is text (`services/iana.txt`, made by `xtask`), sorted by port and searched in place, so nothing is
+//! parsed or allocated at start.
+
+mod overrides;
+
+use crate::ports::Protocol;
+use overrides::OVERRIDES;
+
+const IANA: &str = include_str!("services/iana.txt");
+
+/// Returns the name of `port`, or `None` where none is known (a report then says `unknown`).
+///
+/// ```
+/// use scanner::ports::Protocol;
+///
+/// assert_eq!(scanner::services::name(22, Protocol::Tcp), Some("ssh"));
+/// assert_eq!(scanner::services::name(8080, Protocol::Tcp), Some("http-proxy"));
+/// assert_eq!(scanner::services::name(514, Protocol::Udp), Some("syslog"));
+/// assert_eq!(scanner::services::name(4, Protocol::Tcp), None);
+/// ```
+pub fn name(port: u16, protocol: Protocol) -> Option<&'static str> {
+    overridden(port, protocol).or_else(|| registered(port, protocol))
+}
+
+/// Yields every port with a name, with that name: ours first, then the registry's, overridden names included, so that
+/// a port is found by either.
+pub fn all(protocol: Protocol) -> impl Iterator<Item = (u16, &'static str)> {
+    let ours = OVERRIDES.iter().filter(move |known| known.applies_to(protocol));
+    let ours = ours.map(|known| (known.port, known.name));
+    let iana = IANA.lines().filter_map(Row::parse).filter(move |row| row.applies_to(protocol));
+    ours.chain(iana.map(|row| (row.port, row.name)))
+}
+
+fn overridden(port: u16, protocol: Protocol) -> Option<&'static str> {
+    let first = OVERRIDES.partition_point(|known| known.port < port);
+    let same_port = OVERRIDES[first..].iter().take_while(|known| known.port == port);
+    same_port.into_iter().find(|known| known.applies_to(protocol)).map(|known| known.name)
+}
+
+fn registered(port: u16, protocol: Protocol) -> Option<&'static str> {
+    let rows = IANA[first_row_of(port)..].lines().map_while(Row::parse);
+    rows.take_while(|row| row.port == port).find(|row| row.applies_to(protocol)).map(|row| row.name)
+}
+
+/// Finds the offset of the first row whose port is not below `port`, by bisection over the text.
+fn first_row_of(port: u16) -> usize {
+    let (mut low, mut high) = (0, IANA.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let start = IANA[..middle].rfind('\n').map_or(0, |end| end + 1);
+        let line = IANA[start..].lines().next().unwrap_or("");
+        // Lines of the header do not parse and sort before every port.
+        if Row::parse(line).is_none_or(|row| row.port < port) {
+            low = start + line.len() + 1;
+        } else {
+            high = start;
+        }
+    }
+    low.min(IANA.len())
+}
+
+/// One line of the table: `22 tus ssh`.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    port: u16,
+    protocols: &'static str,
+    name: &'static str,
+}
+
+impl Row {
+    fn parse(line: &'static str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let port = words.next()?.parse().ok()?;
+        Some(Self { port, protocols: words.next()?, name: words.next()? })
+    }
+
+    fn applies_to(&self, protocol: Protocol) -> bool {
+        self.protocols.contains(match protocol {
+            Protocol::Tcp => 't',
+            Protocol::Udp => 'u',
+            Protocol::Sctp => 's',
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_bisection() {
+        let mut previous = 0;
+        for line in IANA.lines().filter(|line| !line.starts_with('#')) {
+            let row = Row::parse(line).expect(line);
+            assert!(row.port >= previous, "{line} is out of order");
+            previous = row.port;
+            let start = first_row_of(row.port);
+            assert_eq!(Row::parse(IANA[start..].lines().next().unwrap()).unwrap().port, row.port);
+        }
+        assert_eq!(first_row_of(u16::MAX), IANA.len());
+    }
+
+    #[test]
+    fn overrides_are_sorted_and_change_something() {
+        assert!(OVERRIDES.is_sorted_by_key(|known| known.port));
+        for known in OVERRIDES {
+            for protocol in Protocol::ALL.into_iter().filter(|protocol| known.applies_to(*protocol)) {
+                assert_ne!(registered(known.port, protocol), Some(known.name), "{known:?} says nothing new");
+            }
+        }
+    }
+
+    #[test]
+    fn people_find_the_names_they_expect() {
+        let table = [
+            (21, "ftp"),
+            (22, "ssh"),
+            (25, "smtp"),
+            (53, "domain"),
+            (80, "http"),
+            (135, "msrpc"),
+            (443, "https"),
+            (445, "microsoft-ds"),
+            (631, "ipp"),
+            (2375, "docker"),
+            (3306, "mysql"),
+            (3389, "ms-wbt-server"),
+            (5432, "postgresql"),
+            (5900, "vnc"),
+            (6379, "redis"),
+            (6443, "kubernetes"),
+            (8080, "http-proxy"),
+            (8443, "https-alt"),
+            (10250, "kubelet"),
+            (27017, "mongodb"),
+        ];
+        for (port, expected) in table {
+            assert_eq!(name(port, Protocol::Tcp), Some(expected));
+        }
+        assert_eq!(name(514, Protocol::Tcp), Some("shell"));
+        assert_eq!(name(514, Protocol::Udp), Some("syslog"));
+        assert_eq!(name(51820, Protocol::Udp), Some("wireguard"));
+        assert_eq!(name(51820, Protocol::Tcp), None);
+        assert_eq!(name(2905, Protocol::Sctp), Some("m3ua"));
+    }
+
+    #[test]
+    fn names_are_short_plain_ascii() {
+        for protocol in Protocol::ALL {
+            for (port, name) in all(protocol) {
+                assert!((1..=24).contains(&name.len()), "{port} {name}");
+                assert!(name.bytes().all(|byte| byte.is_ascii_graphic()), "{port} {name}");
+            }
+        }
+    }
+}
