@@ -75,7 +75,7 @@ fn ports_are_chosen_by_list_rank_and_exclusion() {
 fn discovery_leaves_excluded_ports_alone() {
     assert_eq!(config("x").discovery_ports, [80, 443]);
     assert_eq!(config("--exclude-ports 80 x").discovery_ports, [443]);
-    assert_eq!(config("-Pn x").discovery_ports, []);
+    assert_eq!(config("-Pn x").discovery_ports, Vec::<u16>::new());
     let none = config("--exclude-ports 80,443 x");
     assert_eq!((none.discovery_ports.len(), none.warnings.len()), (0, 1));
 }
