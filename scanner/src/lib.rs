@@ -1,1 +1,10 @@
 //! The scanner.
+
+pub mod order;
+pub mod pacer;
+pub mod plan;
+pub mod rtt;
+pub mod simulator;
+pub mod template;
+pub mod verdict;
+pub mod window;
