@@ -83,6 +83,11 @@ impl MaxRate {
         self.next.filter(|&next| next > now)
     }
 
+    /// Puts the next probe off until `at`, if it may go sooner.
+    pub fn postpone(&mut self, at: Instant) {
+        self.next = self.next.max(Some(at));
+    }
+
     /// Counts a probe sent at `now`.
     pub fn take(&mut self, now: Instant) {
         let scheduled = match self.next {

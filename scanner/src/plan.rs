@@ -6,7 +6,7 @@
 //!
 //! # How a driver calls it
 //! 1. While [`Plan::wants_hosts`] says so, [`Plan::add_host`]; after the last one, [`Plan::end_of_hosts`].
-//! 2. [`Plan::next`] until it returns no [`Next::Probe`]; send each probe at once.
+//! 2. [`Plan::next`] until it says to wait; send each [`Next::Probe`] at once, close each [`Next::Abandon`].
 //! 3. Hand back the outcome of *every* probe, once: [`Plan::handle_reply`], [`Plan::handle_timeout`] or
 //!    [`Plan::handle_local_trouble`]. A driver that hears late replies leaves time-outs to the plan and may hand in
 //!    replies at any time.
@@ -34,6 +34,7 @@ mod evidence;
 mod flight;
 mod host;
 mod interner;
+mod limiter;
 mod local;
 mod outcome;
 mod ports;
@@ -78,7 +79,7 @@ const NEIGHBOR_TIMEOUT_MAX: Duration = Duration::from_millis(400);
 enum Timer {
     /// A host held by a gate may be asked again.
     Wake(HostId),
-    /// A probe's time-out passes (only if the plan counts time-outs).
+    /// A probe's time-out passes, if the plan counts time-outs; else one that was given too much is abandoned.
     Deadline(ProbeId),
     /// A refused probe is sent again.
     Retry(ProbeId),
@@ -124,6 +125,8 @@ pub struct Plan {
     ready: VecDeque<HostId>,
     // Hosts that have something to send but are held by a gate; kept only for a minimum rate.
     held: VecDeque<HostId>,
+    // Probes the driver is to close.
+    abandoned: VecDeque<ProbeId>,
     flights: Flights,
     calendar: Calendar<Timer>,
     local: LocalTroubles,
@@ -159,6 +162,7 @@ impl Plan {
             given: VecDeque::new(),
             ready: VecDeque::new(),
             held: VecDeque::new(),
+            abandoned: VecDeque::new(),
             flights: Flights::default(),
             calendar: Calendar::new(now),
             local: LocalTroubles::new(driver.in_flight_max.min(most).max(1)),
@@ -229,6 +233,9 @@ impl Plan {
     pub fn next(&mut self, now: Instant) -> Next {
         while let Some(timer) = self.calendar.pop_due(now) {
             self.handle_timer(now, timer);
+        }
+        if let Some(id) = self.abandoned.pop_front() {
+            return Next::Abandon(id);
         }
         if self.stopped {
             return Next::Finished;
@@ -472,7 +479,13 @@ impl Plan {
                 }
                 self.wake(id);
             }
-            Timer::Deadline(id) => self.handle_timeout(now, id),
+            Timer::Deadline(id) if self.flights.is_live(id) => {
+                if !self.driver.late_replies {
+                    self.abandoned.push_back(id);
+                }
+                self.handle_timeout(now, id);
+            }
+            Timer::Deadline(_) => {}
             Timer::Retry(id) => self.local.retry(id),
             Timer::HostTimeout(id) => self.finish(id, Ending::TimedOut),
         }

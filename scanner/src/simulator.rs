@@ -204,6 +204,9 @@ impl Run<'_> {
             self.drain_events();
             match next {
                 Next::Probe(probe) => self.send(probe),
+                Next::Abandon(id) => {
+                    self.open.remove(&id);
+                }
                 Next::Finished => return Ok(()),
                 Next::Wait(until) => self.wait(until)?,
             }

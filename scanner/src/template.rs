@@ -77,7 +77,7 @@ impl Template {
                 initial: 50,
                 min: 4,
                 max: 300,
-                threshold: 75,
+                threshold: 200,
                 increment: 1,
                 kept_per_mille: 667,
             },

@@ -38,19 +38,6 @@ impl Bitmap {
         }
     }
 
-    /// Removes `position`; false if it was not there.
-    pub(super) fn remove(&mut self, position: u32) -> bool {
-        let bit = 1 << (position % 64);
-        match self.words.get_mut(position as usize / 64) {
-            Some(word) if *word & bit != 0 => {
-                *word &= !bit;
-                self.count -= 1;
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// Takes out the next position, going round from where the last one was found.
     pub(super) fn take_next(&mut self) -> Option<u32> {
         if self.count == 0 {

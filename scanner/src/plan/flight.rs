@@ -35,6 +35,11 @@ impl Flights {
         self.live
     }
 
+    /// True if the probe is in flight.
+    pub(super) fn is_live(&self, id: ProbeId) -> bool {
+        self.probes.get(&id).is_some_and(|flight| flight.live)
+    }
+
     /// A probe is sent.
     pub(super) fn insert(&mut self, id: ProbeId, sent: Instant) {
         if self.probes.insert(id, Flight { sent, young: true, live: true }).is_none_or(|old| !old.live) {

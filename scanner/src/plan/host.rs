@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::discovery::{Discovery, Step};
 use super::event::{Ending, HostId, HostStatus, HostSummary, ProbeId, Target};
-use super::evidence::{Change, Limiter};
 use super::flight::{Flight, Flights};
+use super::limiter::{Limiter, Worth};
 use super::ports::{Pick, PortTable};
 use super::settings::Settings;
 use crate::order::derive_seed;
@@ -15,10 +15,16 @@ use crate::pacer::SilenceCredit;
 use crate::rtt::Rtt;
 use crate::template::Parallelism;
 use crate::verdict::Verdict;
-use crate::window::Window;
+use crate::window::{Loss, Window};
 
 /// The documented number: never more half-open probes to one host, whatever the window and the descriptors allow.
 pub const HALF_OPEN_PER_HOST_MAX: u32 = 1024;
+
+/// Up to this share of lost tries the window does not shrink: busy links lose as much at any rate.
+const LOSS_TOLERATED: f64 = 0.15;
+/// After it shrank, that much more must be lost before it shrinks again: if the smaller window did not help, the path
+/// loses that share at any rate, and an ever smaller one would only cost time.
+const LOSS_STEP: f64 = 0.1;
 
 /// Where a host stands.
 #[derive(Clone, Debug)]
@@ -73,6 +79,8 @@ pub(super) struct Host {
     // The next position to look at when its results are reported.
     pub(super) reported: u32,
     window: Window,
+    // The share of lost tries beyond which the window shrinks.
+    loss_tolerated: f64,
     silence: SilenceCredit,
     limiter: Limiter,
     next_send: Option<Instant>,
@@ -84,6 +92,8 @@ pub(super) struct Host {
     young: u32,
     // Probes in the order sent, until they are answered or older than an answer usually is.
     young_queue: VecDeque<(Instant, ProbeId)>,
+    // The last probes sent while no round-trip time was known, whose time-out is therefore too long.
+    unsampled: VecDeque<(Instant, ProbeId)>,
 }
 
 impl Host {
@@ -108,6 +118,7 @@ impl Host {
             wake: None,
             reported: 0,
             window: Window::new(limits),
+            loss_tolerated: LOSS_TOLERATED,
             silence: SilenceCredit::new(timing.silence_per_host, limits.initial, now),
             limiter: Limiter::new(now, timing.drop_threshold_percent, settings.scan_delay_max),
             next_send: None,
@@ -117,6 +128,7 @@ impl Host {
             half_open_max,
             young: 0,
             young_queue: VecDeque::new(),
+            unsampled: VecDeque::new(),
         }
     }
 
@@ -212,8 +224,15 @@ impl Host {
         self.in_flight += 1;
         self.young += 1;
         self.young_queue.push_back((now, id));
+        if !self.rtt.is_known() {
+            if self.unsampled.len() >= HALF_OPEN_PER_HOST_MAX as usize {
+                self.unsampled.pop_front();
+            }
+            self.unsampled.push_back((now, id));
+        }
         self.silence.take(now);
-        self.limiter.handle_sent(now);
+        let last = matches!(id.target, Target::Port(_)) && self.ports.is_last(id.try_number);
+        self.limiter.handle_sent(now, if last { Worth::LastTry } else { Worth::Try });
         if !scan_delay.is_zero() {
             self.next_send = Some(now + scan_delay);
         }
@@ -222,6 +241,12 @@ impl Host {
             (Phase::Discovery(discovery), Target::Method(_)) => discovery.handle_sent(),
             _ => {}
         }
+    }
+
+    /// Takes a round-trip time into account. The first one hands out the probes whose time-out was guessed.
+    pub(super) fn sample(&mut self, round_trip: Duration) -> VecDeque<(Instant, ProbeId)> {
+        self.rtt.sample(round_trip);
+        if self.rtt.is_known() { std::mem::take(&mut self.unsampled) } else { VecDeque::new() }
     }
 
     /// A probe came back in any way, or is given up waiting for.
@@ -268,30 +293,26 @@ impl Host {
     }
 
     /// Learns about loss from an answer to a port probe. `sent` is unknown for a very late answer.
-    pub(super) fn note_port_answer(
-        &mut self,
-        now: Instant,
-        sent: Option<Instant>,
-        position: u32,
-        try_number: u8,
-    ) {
+    pub(super) fn note_port_answer(&mut self, now: Instant, sent: Option<Instant>, try_number: u8) {
         self.ports.note_answer(try_number);
         self.window.handle_answer();
-        let lost = try_number > 0 && !self.ports.is_outdated(position);
         let round_trip = self.rtt.smoothed().unwrap_or_default();
-        if self.limiter.handle_answer(now, lost, round_trip) == Change::Slowed {
-            self.ports.start_era(now);
-        }
-        if lost && let Some(sent) = sent {
-            self.window.handle_loss(now, sent, self.limiter.loss());
+        self.limiter.handle_answer(now, try_number, round_trip);
+        // A limit on answers is paced to instead.
+        if try_number > 0 && self.limiter.is_free() {
+            let share = self.ports.share_lost();
+            let excessive = share > self.loss_tolerated;
+            let loss = if excessive { Loss::Excessive } else { Loss::Tolerable };
+            self.window.handle_loss(now, sent.unwrap_or(now), loss);
+            if excessive {
+                self.loss_tolerated = share + LOSS_STEP;
+            }
         }
     }
 
     /// Lets the limiter look at a stretch of silence.
     pub(super) fn note_silence(&mut self, now: Instant) {
-        if self.limiter.judge(now, self.rtt.smoothed().unwrap_or_default()) == Change::Slowed {
-            self.ports.start_era(now);
-        }
+        self.limiter.judge(now, self.rtt.smoothed().unwrap_or_default());
     }
 
     /// Ends the host and gives back what only a running scan needs.
@@ -299,6 +320,7 @@ impl Host {
         self.phase = Phase::Finished(ending);
         self.ports.shrink();
         self.young_queue = VecDeque::new();
+        self.unsampled = VecDeque::new();
     }
 
     /// How it went, once it is finished.

@@ -31,8 +31,12 @@ impl Plan {
             // What a router or our own system says takes as long as it likes.
             if verdict.is_by(host.address) {
                 let round_trip = now.saturating_duration_since(flight.sent);
-                host.rtt.sample(round_trip);
+                let overdue = host.sample(round_trip);
                 self.rtt.sample(round_trip);
+                for (sent, id) in overdue {
+                    let deadline = sent + self.probe_timeout(id);
+                    self.calendar.push(deadline.max(now), Timer::Deadline(id));
+                }
             }
         }
         let news = match id.target {
@@ -59,7 +63,7 @@ impl Plan {
         match (&mut host.phase, id.target) {
             (Phase::Discovery(discovery), Target::Method(_)) => discovery.handle_silence(),
             (Phase::Ports, Target::Port(position)) => {
-                host.ports.handle_timeout(position, id.try_number, flight.sent);
+                host.ports.handle_timeout(position, id.try_number);
                 host.note_silence(now);
             }
             _ => {}
@@ -125,7 +129,7 @@ impl Plan {
         };
         let first = host.ports.settle(position);
         if first {
-            host.note_port_answer(now, sent, position, id.try_number);
+            host.note_port_answer(now, sent, id.try_number);
         }
         // An answer of the port itself is told at once. Others wait for the end of the host, as a better one may
         // come (spec 4.4).

@@ -3,8 +3,6 @@
 //! Everything is counted in positions of the host's own seeded order. An unanswered port is a bit in the set of its
 //! next try; an answer that may still be improved on is a two-byte number of an interned verdict.
 
-use std::time::Instant;
-
 use super::bitmap::Bitmap;
 use super::evidence::Tries;
 use crate::order::Permutation;
@@ -37,9 +35,6 @@ pub(super) struct PortTable {
     waiting: Vec<Bitmap>,
     // Numbers of answers to be reported at the end; empty until there is one.
     answers: Vec<u16>,
-    // When the host's rate was cut, and the ports whose last lost try was sent before.
-    era: Option<Instant>,
-    outdated: Bitmap,
     turn: u32,
     tries: Tries,
     retries_max: u8,
@@ -56,8 +51,6 @@ impl PortTable {
             told: Bitmap::new(len),
             waiting: Vec::new(),
             answers: Vec::new(),
-            era: None,
-            outdated: Bitmap::default(),
             turn: 0,
             tries: Tries::default(),
             retries_max,
@@ -112,25 +105,8 @@ impl PortTable {
             && self.waiting.iter().take(worth).all(|waiting| waiting.count() == 0)
     }
 
-    /// The rate was cut: losses of all tries so far belong to the past.
-    pub(super) fn start_era(&mut self, now: Instant) {
-        self.era = Some(now);
-        self.outdated = Bitmap::new(self.len);
-        for position in 0..self.fresh {
-            self.outdated.insert(position);
-        }
-    }
-
-    /// True if the port's last lost try was sent before the host's rate was cut.
-    pub(super) fn is_outdated(&self, position: u32) -> bool {
-        self.outdated.contains(position)
-    }
-
-    /// Try `try_number`, sent at `sent`, stayed without an answer.
-    pub(super) fn handle_timeout(&mut self, position: u32, try_number: u8, sent: Instant) {
-        if self.era.is_some_and(|era| sent >= era) {
-            self.outdated.remove(position);
-        }
+    /// Try `try_number` stayed without an answer.
+    pub(super) fn handle_timeout(&mut self, position: u32, try_number: u8) {
         if self.done.contains(position) || try_number >= self.retries_max {
             return;
         }
@@ -138,6 +114,11 @@ impl PortTable {
             self.waiting.push(Bitmap::new(self.len));
         }
         self.waiting[usize::from(try_number)].insert(position);
+    }
+
+    /// True if no try follows this one.
+    pub(super) const fn is_last(&self, try_number: u8) -> bool {
+        try_number >= self.retries_max
     }
 
     /// True if the port need not be probed any more.
@@ -148,6 +129,11 @@ impl PortTable {
     /// An answer, or the end of all tries, settles the port. False if it was settled before.
     pub(super) fn settle(&mut self, position: u32) -> bool {
         position < self.len && self.done.insert(position)
+    }
+
+    /// The share of tries lost so far.
+    pub(super) fn share_lost(&self) -> f64 {
+        self.tries.share_lost()
     }
 
     /// Counts an answer to try `try_number` as evidence about loss.
@@ -188,6 +174,5 @@ impl PortTable {
     /// Gives back what only a running scan needs.
     pub(super) fn shrink(&mut self) {
         self.waiting = Vec::new();
-        self.outdated = Bitmap::default();
     }
 }

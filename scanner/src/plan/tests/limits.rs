@@ -49,7 +49,8 @@ fn limited_icmp_rejects_get_their_reason() {
     let rejected = only(&report).ports.values().filter(|v| v.reason == Reason::AdminProhibited).count();
     assert_eq!(rejected, 200);
     assert!(only(&report).ports.values().all(|v| v.from == Some(ROUTER)));
-    assert!(report.elapsed < ms(4000), "{:?}", report.elapsed);
+    // 1.9 s is the least, and a router's answers give no round-trip time of the host, so a time-out is 1 s.
+    assert!(report.elapsed < ms(10_000), "{:?}", report.elapsed);
 }
 
 #[test]

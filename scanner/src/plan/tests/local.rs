@@ -9,7 +9,7 @@ const NEVER: Duration = Duration::from_secs(1_000_000);
 fn limited(local: LocalLimits) -> Report {
     let open = [22, 80, 443];
     let mut host = with_open(SimulatedHost::new(Behavior::Closed), &open);
-    host = host.with_port(25, Behavior::Silent);
+    host = host.with_port(25, Behavior::Silent).with_delay(ms(5), ms(2));
     let mut network = one_host(1, host);
     network.local = local;
     let report = scan(settings(Template::Normal, 1..=2000, 1), CONNECT, network);

@@ -110,6 +110,7 @@ fn run(
         collect(plan, &mut found)?;
         match next {
             Next::Finished => return Ok(found),
+            Next::Abandon(id) => pending.retain(|&(_, pending, _)| pending != id),
             Next::Probe(probe) => {
                 let (outcome, delay) = outcomes[turn % outcomes.len()];
                 turn += 1;

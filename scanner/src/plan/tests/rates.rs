@@ -104,7 +104,7 @@ fn stopping_reports_what_is_known_and_sends_nothing_more() {
 }
 
 #[test]
-fn a_late_answer_still_counts_and_improves_on_a_reject() {
+fn a_late_answer_still_counts() {
     let now = start();
     let mut plan = Plan::new(settings(Template::Normal, [80], 1), RAW, now);
     let host = plan.add_host(now, TARGET, GIVEN_UP);
@@ -116,9 +116,33 @@ fn a_late_answer_still_counts_and_improves_on_a_reject() {
     assert_eq!((second.try_number, plan.statistics().timeouts), (1, 1));
     plan.handle_reply(later, first.id, Verdict::new(PortState::Open, Reason::SynAck));
     assert_eq!(plan.next(later), Next::Finished);
-    plan.handle_reply(later, second.id, Verdict::new(PortState::Open, Reason::SynAck));
     let events: Vec<PlanEvent> = std::iter::from_fn(|| plan.poll_event()).collect();
     let Some(PlanEvent::HostFinished { summary, .. }) = events.last() else { panic!("{events:?}") };
     assert_eq!(summary.latency, Some(ms(1500)), "the late answer gave a sample");
+    plan.handle_reply(later, second.id, Verdict::new(PortState::Open, Reason::SynAck));
+    assert_eq!(plan.poll_event(), None);
     assert_eq!(plan.statistics().duplicates, 1);
+}
+
+#[test]
+fn an_answer_of_the_port_improves_on_a_reject() {
+    let now = start();
+    let mut plan = Plan::new(settings(Template::Normal, [80, 81], 1), RAW, now);
+    plan.add_host(now, TARGET, GIVEN_UP);
+    plan.end_of_hosts();
+    let Next::Probe(probe) = plan.next(now) else { panic!("a probe is due") };
+    let Next::Probe(other) = plan.next(now) else { panic!("a probe is due") };
+    let rejected = Verdict::new(PortState::Filtered, Reason::HostUnreach).from_sender(ROUTER);
+    plan.handle_reply(now, probe.id, rejected);
+    plan.handle_reply(now, probe.id, Verdict::new(PortState::Open, Reason::SynAck));
+    plan.handle_reply(now, probe.id, rejected);
+    plan.handle_reply(now, other.id, rejected);
+    let events = std::iter::from_fn(|| plan.poll_event());
+    let states: Vec<PortState> = events
+        .filter_map(|event| match event {
+            PlanEvent::Port { verdict, .. } => Some(verdict.state),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states, [PortState::Open, PortState::Filtered]);
 }
