@@ -22,6 +22,8 @@ pub struct Permutation {
     columns: u64,
     rows: u64,
     keys: [u64; ROUNDS],
+    // None for the identity.
+    rounds: usize,
 }
 
 impl Permutation {
@@ -36,7 +38,13 @@ impl Permutation {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             *key = mix(state);
         }
-        Self { len, columns, rows, keys }
+        Self { len, columns, rows, keys, rounds: ROUNDS }
+    }
+
+    /// Makes the permutation that leaves every value where it is, for a scan in ascending order.
+    #[must_use]
+    pub const fn identity(len: u64) -> Self {
+        Self { len, columns: 1, rows: 1, keys: [0; ROUNDS], rounds: 0 }
     }
 
     /// How many values there are.
@@ -82,7 +90,7 @@ impl Permutation {
 
     fn forward(&self, cell: u64) -> u64 {
         let (mut column, mut row) = (cell % self.columns, cell / self.columns);
-        for (round, &key) in self.keys.iter().enumerate() {
+        for (round, &key) in self.keys[..self.rounds].iter().enumerate() {
             if round % 2 == 0 {
                 column = (column + mix(row ^ key) % self.columns) % self.columns;
             } else {
@@ -94,7 +102,7 @@ impl Permutation {
 
     fn backward(&self, cell: u64) -> u64 {
         let (mut column, mut row) = (cell % self.columns, cell / self.columns);
-        for (round, &key) in self.keys.iter().enumerate().rev() {
+        for (round, &key) in self.keys[..self.rounds].iter().enumerate().rev() {
             if round % 2 == 0 {
                 column = (column + self.columns - mix(row ^ key) % self.columns) % self.columns;
             } else {
@@ -102,6 +110,13 @@ impl Permutation {
             }
         }
         row * self.columns + column
+    }
+}
+
+impl Default for Permutation {
+    /// The permutation of nothing.
+    fn default() -> Self {
+        Self::identity(0)
     }
 }
 
@@ -145,6 +160,12 @@ mod tests {
         let heads: std::collections::HashSet<Vec<u64>> =
             (0..100).map(|seed| (0..8).map(|p| Permutation::new(1000, seed).at(p)).collect()).collect();
         assert_eq!(heads.len(), 100);
+    }
+
+    #[test]
+    fn the_identity_changes_nothing() {
+        let order = Permutation::identity(10);
+        assert!((0..10).all(|p| order.at(p) == p && order.position_of(p) == p));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! test (see [`simulator`](crate::simulator)). Equal settings, seed and outcomes give an equal scan.
 //!
 //! # How a driver calls it
-//! 1. While [`Plan::wants_hosts`] says so, [`Plan::add_host`]; after the last one, [`Plan::end_of_hosts`].
+//! 1. While [`Plan::wants_hosts`] says so, [`Plan::add_host`]; after the last one, [`Plan::end_of_hosts`]. Ask again
+//!    before every wait.
 //! 2. [`Plan::next`] until it says to wait; send each [`Next::Probe`] at once, close each [`Next::Abandon`].
 //! 3. Hand back the outcome of *every* probe, once: [`Plan::handle_reply`], [`Plan::handle_timeout`] or
 //!    [`Plan::handle_local_trouble`]. A driver that hears late replies leaves time-outs to the plan and may hand in
@@ -52,7 +53,7 @@ pub use event::{
     Ending, HostId, HostStatus, HostSummary, Next, PlanEvent, Probe, ProbeId, ProbeKind, Statistics,
 };
 pub use host::HALF_OPEN_PER_HOST_MAX;
-pub use settings::{Driver, HostStart, Method, Settings};
+pub use settings::{Driver, HostStart, Method, PortOrder, Settings};
 
 use calendar::Calendar;
 use discovery::Discovery;
@@ -71,6 +72,8 @@ use crate::verdict::{Errno, PortState, Verdict};
 
 /// Unanswered probes that may go to all hosts at once before their rate counts.
 const GROUP_SILENCE_BURST: u32 = 1000;
+/// Hosts may be finished this many groups ahead of one that is not, since they are reported in order.
+const UNREPORTED_GROUPS_MAX: usize = 2;
 /// Answers about the local link come sooner than others, so a neighbor is waited for this long at most.
 const NEIGHBOR_TIMEOUT_MAX: Duration = Duration::from_millis(400);
 
@@ -118,7 +121,11 @@ pub struct Plan {
     // Free places in `hosts`.
     free: Vec<u32>,
     serial: u32,
+    // Hosts that are not finished, and those of them that are asked, wait, or are scanned.
     active: u32,
+    asked: u32,
+    waiting: VecDeque<HostId>,
+    scanned: u32,
     // Hosts not yet reported, in the order given.
     given: VecDeque<HostId>,
     // Hosts to be asked for a probe, in turn.
@@ -147,9 +154,9 @@ impl Plan {
     /// Starts a plan without hosts.
     #[must_use]
     pub fn new(mut settings: Settings, driver: Driver, now: Instant) -> Self {
-        // A port twice would be two results.
-        let mut seen = vec![false; usize::from(u16::MAX) + 1];
-        settings.ports.retain(|&port| !std::mem::replace(&mut seen[usize::from(port)], true));
+        // A port twice would be two results; sorted, a port's place is found quickly.
+        settings.ports.sort_unstable();
+        settings.ports.dedup();
         let serial = settings.timing.parallelism == Parallelism::Serial;
         let most = settings.max_parallelism.map_or(usize::MAX, |most| most as usize);
         let most = if serial && settings.max_parallelism.is_none() { 1 } else { most };
@@ -159,6 +166,9 @@ impl Plan {
             free: Vec::new(),
             serial: 0,
             active: 0,
+            asked: 0,
+            waiting: VecDeque::new(),
+            scanned: 0,
             given: VecDeque::new(),
             ready: VecDeque::new(),
             held: VecDeque::new(),
@@ -184,9 +194,11 @@ impl Plan {
     /// length costs only the hosts at hand.
     #[must_use]
     pub fn wants_hosts(&self) -> bool {
-        let group = self.settings.group();
-        let unreported = u32::try_from(self.given.len()).unwrap_or(u32::MAX);
-        !self.ended && !self.stopped && self.active < group && unreported < group.saturating_mul(2)
+        let asked_max = self.settings.asked_max();
+        let room = self.asked < asked_max
+            && self.waiting.len() < self.settings.scanned_max() as usize
+            && self.given.len() < UNREPORTED_GROUPS_MAX * asked_max as usize;
+        room && !self.ended && !self.stopped
     }
 
     /// Adds a host. It is reported after those added before it.
@@ -198,21 +210,15 @@ impl Plan {
         let id = HostId { serial: self.serial, slot };
         self.serial = self.serial.wrapping_add(1);
         let methods = u32::try_from(self.settings.methods.len()).unwrap_or(u32::MAX);
-        let phase = match start {
-            HostStart::Discover => Phase::Discovery(Discovery::new(methods)),
-            HostStart::Up(_) => Phase::Ports,
-        };
+        let phase = Phase::Discovery(Discovery::new(methods));
         self.hosts[slot as usize] = Some(Box::new(Host::new(id, address, phase, &self.settings, now)));
         self.given.push_back(id);
         self.active += 1;
-        if let Some(limit) = self.settings.timing.host_timeout {
-            self.calendar.push(now + limit, Timer::HostTimeout(id));
+        self.asked += 1;
+        match start {
+            HostStart::Discover => self.wake(id),
+            HostStart::Up(reason) => self.host_is_up(now, id, Verdict::new(PortState::Unknown, reason)),
         }
-        if let HostStart::Up(reason) = start {
-            self.host_is_up(id, Verdict::new(PortState::Unknown, reason));
-        }
-        self.wake(id);
-        self.conclude_if_over(id);
         id
     }
 
@@ -222,10 +228,11 @@ impl Plan {
     }
 
     /// Ends every host at once: nothing more is sent, and what is known is reported.
-    pub fn stop(&mut self) {
+    pub fn stop(&mut self, now: Instant) {
         self.stopped = true;
+        self.waiting.clear();
         for id in self.given.clone() {
-            self.finish(id, Ending::Interrupted);
+            self.finish(now, id, Ending::Interrupted);
         }
     }
 
@@ -288,9 +295,7 @@ impl Plan {
     /// table. `None` if the host is gone or the port is not one of the plan's.
     #[must_use]
     pub fn port_probe(&self, host: HostId, port: u16, try_number: u8) -> Option<ProbeId> {
-        // Linear in the settings' list only if it is not sorted; drivers keep it sorted.
-        let ports = &self.settings.ports;
-        let index = ports.binary_search(&port).ok().or_else(|| ports.iter().position(|&p| p == port))?;
+        let index = self.settings.ports.binary_search(&port).ok()?;
         let position = self.host(host)?.ports.position(index)?;
         Some(ProbeId { host, target: Target::Port(position), try_number })
     }
@@ -359,11 +364,11 @@ impl Plan {
             }
             Offer::Idle => None,
             Offer::Absent(status, verdict) => {
-                self.host_is_absent(id, status, verdict);
+                self.host_is_absent(now, id, status, verdict);
                 None
             }
             Offer::Over => {
-                self.finish(id, Ending::Complete);
+                self.finish(now, id, Ending::Complete);
                 None
             }
         }
@@ -406,7 +411,7 @@ impl Plan {
         }
         self.local.forget(id);
         self.wake(id.host);
-        self.conclude_if_over(id.host);
+        self.conclude_if_over(now, id.host);
         None
     }
 
@@ -487,7 +492,7 @@ impl Plan {
             }
             Timer::Deadline(_) => {}
             Timer::Retry(id) => self.local.retry(id),
-            Timer::HostTimeout(id) => self.finish(id, Ending::TimedOut),
+            Timer::HostTimeout(id) => self.finish(now, id, Ending::TimedOut),
         }
     }
 }

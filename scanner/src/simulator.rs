@@ -208,6 +208,8 @@ impl Run<'_> {
                     self.open.remove(&id);
                 }
                 Next::Finished => return Ok(()),
+                // Finished hosts have made room for others.
+                Next::Wait(_) if self.plan.wants_hosts() => {}
                 Next::Wait(until) => self.wait(until)?,
             }
             self.happen();

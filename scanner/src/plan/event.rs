@@ -91,7 +91,8 @@ pub enum Next {
     /// Close this probe's descriptor and report nothing about it: an answer would have come by now. Only for a driver
     /// without late replies, and only for probes sent before the host's round-trip time was known.
     Abandon(ProbeId),
-    /// Nothing may be sent before this time, or, without one, before an outcome or a new host is handed in.
+    /// Nothing may be sent before this time, or, without one, before an outcome or a new host is handed in. A driver
+    /// adds the hosts the plan wants by then before it waits.
     Wait(Option<Instant>),
     /// Every host is finished. Events may be left to poll.
     Finished,

@@ -10,7 +10,6 @@ use super::flight::{Flight, Flights};
 use super::limiter::{Limiter, Worth};
 use super::ports::{Pick, PortTable};
 use super::settings::Settings;
-use crate::order::derive_seed;
 use crate::pacer::SilenceCredit;
 use crate::rtt::Rtt;
 use crate::template::Parallelism;
@@ -31,6 +30,8 @@ const LOSS_STEP: f64 = 0.1;
 pub(super) enum Phase {
     /// It is asked whether it is there.
     Discovery(Discovery),
+    /// It is up and waits until fewer hosts are scanned.
+    Waiting,
     /// Its ports are scanned.
     Ports,
     /// It is finished and waits for its turn to be reported.
@@ -105,13 +106,12 @@ impl Host {
         let half_open_max = if serial { 1 } else { most };
         let least = settings.min_parallelism.unwrap_or(timing.window.min);
         let limits = timing.window.bounded(least, timing.window.max.max(least).min(half_open_max));
-        let ports = u32::try_from(settings.ports.len()).unwrap_or(u32::MAX);
         Self {
             id,
             address,
             phase,
             status: None,
-            ports: PortTable::new(ports, derive_seed(settings.seed, id.serial.into()), timing.retries_max),
+            ports: PortTable::default(),
             rtt: Rtt::new(timing.rtt),
             queued: false,
             held: false,
@@ -132,6 +132,13 @@ impl Host {
         }
     }
 
+    /// Begins with the ports.
+    pub(super) fn start_ports(&mut self, settings: &Settings, now: Instant) {
+        self.phase = Phase::Ports;
+        self.ports = PortTable::new(settings, self.id.serial);
+        self.limiter = Limiter::new(now, settings.timing.drop_threshold_percent, settings.scan_delay_max);
+    }
+
     /// True while something may still be learned about the host.
     pub(super) const fn is_active(&self) -> bool {
         !matches!(self.phase, Phase::Finished(_))
@@ -149,7 +156,7 @@ impl Host {
         let has_work = match &self.phase {
             Phase::Discovery(discovery) => discovery.over(rounds).is_none(),
             Phase::Ports => !self.is_over(),
-            Phase::Finished(_) => false,
+            Phase::Waiting | Phase::Finished(_) => false,
         };
         if has_work && gates == Gates::Observed && gate != Gate::Open {
             return match gate {
@@ -165,7 +172,7 @@ impl Host {
                 Step::Over(status, verdict) => Offer::Absent(status, verdict),
             },
             Phase::Ports => self.offer_port(),
-            Phase::Finished(_) => Offer::Idle,
+            Phase::Waiting | Phase::Finished(_) => Offer::Idle,
         }
     }
 
@@ -315,21 +322,21 @@ impl Host {
         self.limiter.judge(now, self.rtt.smoothed().unwrap_or_default());
     }
 
-    /// Ends the host and gives back what only a running scan needs.
-    pub(super) fn finish(&mut self, ending: Ending) {
-        self.phase = Phase::Finished(ending);
+    /// Gives back what only a running scan needs.
+    pub(super) fn shrink(&mut self) {
         self.ports.shrink();
         self.young_queue = VecDeque::new();
         self.unsampled = VecDeque::new();
     }
 
     /// How it went, once it is finished.
-    pub(super) fn summary(&self, ending: Ending) -> HostSummary {
-        let scanned = self.status == Some(HostStatus::Up) || ending != Ending::Complete;
+    pub(super) fn summary(&self, ending: Ending, ports: usize) -> HostSummary {
+        let ports = u32::try_from(ports).unwrap_or(u32::MAX);
+        let unfinished = ports.saturating_sub(self.ports.told());
         HostSummary {
             ending,
             status: self.status,
-            ports_unfinished: if scanned { self.ports.untold() } else { 0 },
+            ports_unfinished: if ending == Ending::Complete { 0 } else { unfinished },
             latency: self.rtt.smoothed(),
             variation: self.rtt.variation(),
             timeout: self.rtt.timeout(),

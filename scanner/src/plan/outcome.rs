@@ -40,7 +40,7 @@ impl Plan {
             }
         }
         let news = match id.target {
-            Target::Method(method) => self.handle_method_reply(id, method, verdict),
+            Target::Method(method) => self.handle_method_reply(now, id, method, verdict),
             Target::Port(position) => {
                 self.handle_port_reply(now, id, position, verdict, flight.map(|f| f.sent))
             }
@@ -48,7 +48,7 @@ impl Plan {
         self.statistics.replies += u64::from(news);
         self.statistics.duplicates += u64::from(!news);
         self.wake(id.host);
-        self.conclude_if_over(id.host);
+        self.conclude_if_over(now, id.host);
     }
 
     /// A probe's time-out passed without an answer. Only a driver without late replies calls it.
@@ -69,7 +69,7 @@ impl Plan {
             _ => {}
         }
         self.wake(id.host);
-        self.conclude_if_over(id.host);
+        self.conclude_if_over(now, id.host);
     }
 
     /// The local system refused to send a probe. It is sent again later, with less in flight if something ran out;
@@ -95,11 +95,11 @@ impl Plan {
             self.calendar.push(at, Timer::Retry(id));
         }
         self.wake(id.host);
-        self.conclude_if_over(id.host);
+        self.conclude_if_over(now, id.host);
     }
 
     /// True if the answer tells something new.
-    fn handle_method_reply(&mut self, id: ProbeId, method: u32, verdict: Verdict) -> bool {
+    fn handle_method_reply(&mut self, now: Instant, id: ProbeId, method: u32, verdict: Verdict) -> bool {
         let resets = self.settings.resets;
         let Some(host) = self.host_mut(id.host) else { return false };
         let address = host.address;
@@ -109,9 +109,8 @@ impl Plan {
             discovery.handle_evidence(method, verdict);
             return news;
         }
-        host.phase = Phase::Ports;
         self.discovery_tries.handle_answer(id.try_number);
-        self.host_is_up(id.host, verdict);
+        self.host_is_up(now, id.host, verdict);
         true
     }
 
@@ -166,31 +165,55 @@ impl Plan {
         }
     }
 
-    /// Discovery found the host, or was not asked to.
-    pub(super) fn host_is_up(&mut self, id: HostId, verdict: Verdict) {
+    /// Discovery found the host, or was not asked to: its ports follow, now or when fewer hosts are scanned.
+    pub(super) fn host_is_up(&mut self, now: Instant, id: HostId, verdict: Verdict) {
         self.statistics.hosts_up += 1;
+        self.asked -= 1;
         self.tell_status(id, HostStatus::Up, verdict);
-    }
-
-    /// Discovery ended without a sign of life.
-    pub(super) fn host_is_absent(&mut self, id: HostId, status: HostStatus, verdict: Verdict) {
-        self.statistics.hosts_down += u64::from(status == HostStatus::Down);
-        self.statistics.unknown += u64::from(status == HostStatus::Unknown);
-        self.tell_status(id, status, verdict);
-        self.finish(id, Ending::Complete);
-    }
-
-    /// Finishes a host whose ports need no further probe.
-    pub(super) fn conclude_if_over(&mut self, id: HostId) {
-        if self.host(id).is_some_and(|host| matches!(host.phase, Phase::Ports) && host.is_over()) {
-            self.finish(id, Ending::Complete);
+        if self.scanned < self.settings.scanned_max() {
+            self.start_ports(now, id);
+        } else {
+            if let Some(host) = self.host_mut(id) {
+                host.phase = Phase::Waiting;
+            }
+            self.waiting.push_back(id);
         }
     }
 
-    /// Ends a host, and lets those be reported whose turn it is.
-    pub(super) fn finish(&mut self, id: HostId, ending: Ending) {
+    /// Begins with the ports of a host.
+    fn start_ports(&mut self, now: Instant, id: HostId) {
+        let Some(host) = self.hosts.get_mut(id.slot as usize).and_then(Option::as_deref_mut) else { return };
+        host.start_ports(&self.settings, now);
+        self.scanned += 1;
+        if let Some(limit) = self.settings.timing.host_timeout {
+            self.calendar.push(now + limit, Timer::HostTimeout(id));
+        }
+        self.wake(id);
+        if self.settings.ports.is_empty() {
+            self.finish(now, id, Ending::Complete);
+        }
+    }
+
+    /// Discovery ended without a sign of life.
+    pub(super) fn host_is_absent(&mut self, now: Instant, id: HostId, status: HostStatus, verdict: Verdict) {
+        self.statistics.hosts_down += u64::from(status == HostStatus::Down);
+        self.statistics.unknown += u64::from(status == HostStatus::Unknown);
+        self.tell_status(id, status, verdict);
+        self.finish(now, id, Ending::Complete);
+    }
+
+    /// Finishes a host whose ports need no further probe.
+    pub(super) fn conclude_if_over(&mut self, now: Instant, id: HostId) {
+        if self.host(id).is_some_and(|host| matches!(host.phase, Phase::Ports) && host.is_over()) {
+            self.finish(now, id, Ending::Complete);
+        }
+    }
+
+    /// Ends a host, lets those be reported whose turn it is, and the next one be scanned.
+    pub(super) fn finish(&mut self, now: Instant, id: HostId, ending: Ending) {
         let Some(host) = self.host_mut(id).filter(|host| host.is_active()) else { return };
-        host.finish(ending);
+        let was = std::mem::replace(&mut host.phase, Phase::Finished(ending));
+        host.shrink();
         self.active -= 1;
         self.statistics.hosts_finished += 1;
         while let Some(&first) = self.given.front()
@@ -198,6 +221,16 @@ impl Plan {
         {
             self.given.pop_front();
             self.events.push_back(Queued::Report(first));
+        }
+        match was {
+            Phase::Discovery(_) => self.asked -= 1,
+            Phase::Ports => {
+                self.scanned -= 1;
+                if let Some(next) = self.waiting.pop_front() {
+                    self.start_ports(now, next);
+                }
+            }
+            Phase::Waiting | Phase::Finished(_) => {}
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use super::bitmap::Bitmap;
 use super::evidence::Tries;
-use crate::order::Permutation;
+use super::settings::{PortOrder, Settings};
+use crate::order::{Permutation, derive_seed};
 
 /// While there are fresh ports, every so many probes one is a retry: early retries show loss, and a limit on
 /// answers, before the whole list has been sent into it.
@@ -21,7 +22,7 @@ pub(super) enum Pick {
 }
 
 /// The port table of a host.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PortTable {
     order: Permutation,
     len: u32,
@@ -41,10 +42,15 @@ pub(super) struct PortTable {
 }
 
 impl PortTable {
-    /// Makes the table of `len` ports, in the order that belongs to `seed`.
-    pub(super) fn new(len: u32, seed: u64, retries_max: u8) -> Self {
+    /// Makes the table of the host with this serial.
+    pub(super) fn new(settings: &Settings, serial: u32) -> Self {
+        let len = u32::try_from(settings.ports.len()).unwrap_or(u32::MAX);
+        let order = match settings.port_order {
+            PortOrder::Seeded => Permutation::new(len.into(), derive_seed(settings.seed, serial.into())),
+            PortOrder::Ascending => Permutation::identity(len.into()),
+        };
         Self {
-            order: Permutation::new(u64::from(len), seed),
+            order,
             len,
             fresh: 0,
             done: Bitmap::new(len),
@@ -53,7 +59,7 @@ impl PortTable {
             answers: Vec::new(),
             turn: 0,
             tries: Tries::default(),
-            retries_max,
+            retries_max: settings.timing.retries_max,
         }
     }
 
@@ -161,9 +167,9 @@ impl PortTable {
         self.told.insert(position)
     }
 
-    /// How many ports are not reported yet.
-    pub(super) const fn untold(&self) -> u32 {
-        self.len - self.told.count()
+    /// How many ports are reported.
+    pub(super) const fn told(&self) -> u32 {
+        self.told.count()
     }
 
     /// How many ports there are.

@@ -84,6 +84,11 @@ impl Plan {
         let host = self.hosts.get_mut(id.slot as usize)?.take_if(|host| host.id == id)?;
         self.free.push(id.slot);
         let Phase::Finished(ending) = host.phase else { return None };
-        Some(PlanEvent::HostFinished { host: id, address: host.address, summary: host.summary(ending) })
+        let ports = self.settings.ports.len();
+        Some(PlanEvent::HostFinished {
+            host: id,
+            address: host.address,
+            summary: host.summary(ending, ports),
+        })
     }
 }

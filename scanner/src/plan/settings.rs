@@ -64,14 +64,27 @@ pub enum HostStart {
     Up(Reason),
 }
 
+/// The order of the ports of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PortOrder {
+    /// A permutation that follows from the seed, another for each host.
+    #[default]
+    Seeded,
+    /// By number (`-r`).
+    Ascending,
+}
+
 /// What to scan and how.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
     /// The numbers of the timing template, with what options changed in them.
     pub timing: Timing,
-    /// The ports of every host, each once. None: discovery only.
+    /// The ports of every host; the plan drops repetitions. None: discovery only.
     pub ports: Vec<u16>,
+    /// Their order.
+    pub port_order: PortOrder,
     /// The discovery methods, all tried at once.
     pub methods: Vec<Method>,
     /// Whether a reset proves a host up.
@@ -91,7 +104,8 @@ pub struct Settings {
     /// The longest delay the plan may impose on a host by itself, if the user gave one. The template's cap does not
     /// bind it: with a host that answers 40 times a second, sending 100 probes a second gives wrong states.
     pub scan_delay_max: Option<Duration>,
-    /// Most hosts worked on at a time; by default it follows from the number of ports.
+    /// Most hosts asked, and most hosts scanned, at a time. By default many are asked, and how many are scanned
+    /// follows from the number of ports.
     pub hosts_max: Option<u32>,
 }
 
@@ -102,6 +116,7 @@ impl Settings {
         Self {
             timing: template.timing(),
             ports,
+            port_order: PortOrder::Seeded,
             methods: vec![Method::Connect(80), Method::Connect(443)],
             resets: ResetEvidence::ProvesUp,
             silence: PortState::Filtered,
@@ -115,16 +130,22 @@ impl Settings {
         }
     }
 
-    /// Most hosts worked on at a time.
-    pub(super) fn group(&self) -> u32 {
+    /// Most hosts whose ports are scanned at a time.
+    pub(super) fn scanned_max(&self) -> u32 {
         let ports = u32::try_from(self.ports.len()).unwrap_or(u32::MAX).max(1);
-        self.hosts_max.unwrap_or_else(|| (GROUP_PORTS / ports).clamp(GROUP_MIN, GROUP_MAX)).max(1)
+        self.hosts_max.unwrap_or_else(|| (SCANNED_PORTS / ports).clamp(SCANNED_MIN, ASKED_MAX)).max(1)
+    }
+
+    /// Most hosts asked whether they are there at a time.
+    pub(super) fn asked_max(&self) -> u32 {
+        self.hosts_max.unwrap_or(ASKED_MAX).max(1)
     }
 }
 
-/// Hosts times ports worked on at a time: bounds the memory of the port tables (a few bits per port).
-const GROUP_PORTS: u32 = 1 << 18;
-/// Fewer hosts would let one slow host stop a scan.
-const GROUP_MIN: u32 = 16;
-/// More hosts would not make a sweep faster, as rates bound it, and cost about a kilobyte each.
-const GROUP_MAX: u32 = 4096;
+/// Hosts times ports scanned at a time: bounds the memory of the port tables (a few bits per port, 16 if answers other
+/// than the port's own are to be kept).
+const SCANNED_PORTS: u32 = 1 << 18;
+/// Fewer hosts would let a slow one stop a scan.
+const SCANNED_MIN: u32 = 16;
+/// More hosts would not make a sweep faster, as rates bound it. Each costs about a kilobyte.
+const ASKED_MAX: u32 = 4096;

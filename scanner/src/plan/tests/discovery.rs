@@ -109,7 +109,7 @@ fn a_sweep_of_65536_addresses_keeps_few_at_hand_and_finds_every_host() {
     network.send_cost = Duration::from_micros(1);
     let mut settings = Settings::new(Template::Aggressive, Vec::new());
     settings.methods = vec![super::super::Method::Syn(443)];
-    let group = settings.group() as usize;
+    let group = settings.asked_max() as usize;
     let targets = (0..65_536).map(|n| (address(n), HostStart::Discover));
     let report = scan_all(settings, RAW, network, targets);
     assert_eq!(report.statistics.hosts_up, 649);

@@ -134,6 +134,7 @@ fn run(
                     None => pending.push((now + probe.timeout, probe.id, None)),
                 }
             }
+            Next::Wait(_) if plan.wants_hosts() => {}
             Next::Wait(until) => {
                 let coming = pending.iter().map(|&(at, ..)| at).min();
                 let next = until.into_iter().chain(coming).min();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pacer::Rate;
-use crate::plan::{Ending, Next, PlanEvent};
+use crate::plan::{Ending, Next, PlanEvent, PortOrder, ProbeKind};
 use crate::verdict::Verdict;
 
 fn most_in_a_second(sends: &[Duration]) -> usize {
@@ -91,7 +91,7 @@ fn stopping_reports_what_is_known_and_sends_nothing_more() {
     let Next::Probe(probe) = plan.next(now) else { panic!("a probe is due") };
     let Next::Probe(lost) = plan.next(now) else { panic!("a probe is due") };
     plan.handle_reply(now, probe.id, Verdict::new(PortState::Open, Reason::SynAck));
-    plan.stop();
+    plan.stop(now);
     assert_eq!(plan.next(now), Next::Finished);
     assert!(!plan.wants_hosts());
     let events: Vec<PlanEvent> = std::iter::from_fn(|| plan.poll_event()).collect();
@@ -145,4 +145,18 @@ fn an_answer_of_the_port_improves_on_a_reject() {
         })
         .collect();
     assert_eq!(states, [PortState::Open, PortState::Filtered]);
+}
+
+#[test]
+fn ascending_order_is_by_number() {
+    let now = start();
+    let mut settings = settings(Template::Normal, [443, 22, 80, 22], 1);
+    settings.port_order = PortOrder::Ascending;
+    let mut plan = Plan::new(settings, CONNECT, now);
+    plan.add_host(now, TARGET, GIVEN_UP);
+    let mut ports = Vec::new();
+    while let Next::Probe(probe) = plan.next(now) {
+        ports.push(probe.kind);
+    }
+    assert_eq!(ports, [22, 80, 443].map(ProbeKind::Port));
 }
