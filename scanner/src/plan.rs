@@ -1,0 +1,498 @@
+//! The scan plan: which probe goes next, what its outcome means, when a host is finished.
+//!
+//! Pure: a plan opens no socket and reads no clock. Its driver passes `now` and outcomes in and takes probes and
+//! events out, so the same plan serves a connect scan and a packet scan, and a whole scan runs in virtual time in a
+//! test (see [`simulator`](crate::simulator)). Equal settings, seed and outcomes give an equal scan.
+//!
+//! # How a driver calls it
+//! 1. While [`Plan::wants_hosts`] says so, [`Plan::add_host`]; after the last one, [`Plan::end_of_hosts`]. Ask again
+//!    before every wait.
+//! 2. [`Plan::next`] until it says to wait; send each [`Next::Probe`] at once, close each [`Next::Abandon`].
+//! 3. Hand back the outcome of *every* probe, once: [`Plan::handle_reply`], [`Plan::handle_timeout`] or
+//!    [`Plan::handle_local_trouble`]. A driver that hears late replies leaves time-outs to the plan and may hand in
+//!    replies at any time.
+//! 4. Drain [`Plan::poll_event`] after each turn. Go back to 1 until [`Next::Finished`] and no event is left.
+//!
+//! # How it decides
+//! * *Fresh ports first*, one retry in eight probes between them; then retries, lowest try first. How many tries
+//!   silence is worth follows from the loss seen; a silent host gets two.
+//! * *A window per host* grows on answers and shrinks on excessive loss. A probe leaves it when an answer would
+//!   usually have come, so silence does not hold it shut; a token bucket, to which answers give their token back,
+//!   bounds the rate of unanswered probes instead.
+//! * *A limit on answers* is told apart from loss by cutting the rate and looking whether fewer answers come; the
+//!   host is then paced to a little more than it answers.
+//! * *Local trouble* shrinks the number of probes in flight, is retried, and ends as
+//!   [`PortState::Unknown`](crate::verdict::PortState::Unknown) if it stays.
+//!
+//! Every call costs the same however many hosts, ports and timers there are, but for the timer buckets, which are
+//! ordered by a tree of at most a few thousand.
+
+mod bitmap;
+mod calendar;
+mod discovery;
+mod event;
+mod evidence;
+mod flight;
+mod host;
+mod interner;
+mod limiter;
+mod local;
+mod outcome;
+mod ports;
+mod report;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+pub use event::{
+    Ending, HostId, HostStatus, HostSummary, Next, PlanEvent, Probe, ProbeId, ProbeKind, Statistics,
+};
+pub use host::HALF_OPEN_PER_HOST_MAX;
+pub use settings::{Driver, HostStart, Method, PortOrder, Settings};
+
+use calendar::Calendar;
+use discovery::Discovery;
+use event::Target;
+use evidence::Tries;
+use flight::Flights;
+use host::{Gates, Host, Offer, Phase};
+use interner::Verdicts;
+use local::LocalTroubles;
+use report::Queued;
+
+use crate::pacer::{MaxRate, MinRate, SilenceCredit};
+use crate::rtt::Rtt;
+use crate::template::Parallelism;
+use crate::verdict::{Errno, PortState, Verdict};
+
+/// Unanswered probes that may go to all hosts at once before their rate counts.
+const GROUP_SILENCE_BURST: u32 = 1000;
+/// Hosts may be finished this many groups ahead of one that is not, since they are reported in order.
+const UNREPORTED_GROUPS_MAX: usize = 2;
+/// Answers about the local link come sooner than others, so a neighbor is waited for this long at most.
+const NEIGHBOR_TIMEOUT_MAX: Duration = Duration::from_millis(400);
+
+/// Something that happens at a time.
+#[derive(Clone, Copy, Debug)]
+enum Timer {
+    /// A host held by a gate may be asked again.
+    Wake(HostId),
+    /// A probe's time-out passes, if the plan counts time-outs; else one that was given too much is abandoned.
+    Deadline(ProbeId),
+    /// A refused probe is sent again.
+    Retry(ProbeId),
+    /// A host's own time-out passes.
+    HostTimeout(HostId),
+}
+
+/// A scan in progress.
+///
+/// ```
+/// use scanner::plan::{Driver, HostStart, Next, Plan, PlanEvent, Settings};
+/// use scanner::template::Template;
+/// use scanner::verdict::{PortState, Reason, Verdict};
+/// # #[expect(clippy::disallowed_methods)]
+/// let now = std::time::Instant::now();
+/// let settings = Settings::new(Template::Normal, vec![22]);
+/// let mut plan = Plan::new(settings, Driver::connect(1000), now);
+/// let host = plan.add_host(now, "198.18.0.1".parse().unwrap(), HostStart::Up(Reason::UserSet));
+/// plan.end_of_hosts();
+/// let Next::Probe(probe) = plan.next(now) else { unreachable!() };
+/// plan.handle_reply(now, probe.id, Verdict::new(PortState::Open, Reason::SynAck));
+/// assert_eq!(plan.next(now), Next::Finished);
+/// let ports: Vec<u16> = std::iter::from_fn(|| plan.poll_event())
+///     .filter_map(|event| match event {
+///         PlanEvent::Port { port, .. } => Some(port),
+///         _ => None,
+///     })
+///     .collect();
+/// assert_eq!(ports, [22]);
+/// ```
+#[derive(Debug)]
+pub struct Plan {
+    settings: Settings,
+    driver: Driver,
+    hosts: Vec<Option<Box<Host>>>,
+    // Free places in `hosts`.
+    free: Vec<u32>,
+    serial: u32,
+    // Hosts that are not finished, and those of them that are asked, wait, or are scanned.
+    active: u32,
+    asked: u32,
+    waiting: VecDeque<HostId>,
+    scanned: u32,
+    // Hosts not yet reported, in the order given.
+    given: VecDeque<HostId>,
+    // Hosts to be asked for a probe, in turn.
+    ready: VecDeque<HostId>,
+    // Hosts that have something to send but are held by a gate; kept only for a minimum rate.
+    held: VecDeque<HostId>,
+    // Probes the driver is to close.
+    abandoned: VecDeque<ProbeId>,
+    flights: Flights,
+    calendar: Calendar<Timer>,
+    local: LocalTroubles,
+    silence: SilenceCredit,
+    max_rate: Option<MaxRate>,
+    min_rate: Option<MinRate>,
+    // Of all hosts: it only lengthens the time-out of a host without samples.
+    rtt: Rtt,
+    discovery_tries: Tries,
+    verdicts: Verdicts,
+    events: VecDeque<Queued>,
+    statistics: Statistics,
+    ended: bool,
+    stopped: bool,
+}
+
+impl Plan {
+    /// Starts a plan without hosts.
+    #[must_use]
+    pub fn new(mut settings: Settings, driver: Driver, now: Instant) -> Self {
+        // A port twice would be two results; sorted, a port's place is found quickly.
+        settings.ports.sort_unstable();
+        settings.ports.dedup();
+        let serial = settings.timing.parallelism == Parallelism::Serial;
+        let most = settings.max_parallelism.map_or(usize::MAX, |most| most as usize);
+        let most = if serial && settings.max_parallelism.is_none() { 1 } else { most };
+        Self {
+            driver,
+            hosts: Vec::new(),
+            free: Vec::new(),
+            serial: 0,
+            active: 0,
+            asked: 0,
+            waiting: VecDeque::new(),
+            scanned: 0,
+            given: VecDeque::new(),
+            ready: VecDeque::new(),
+            held: VecDeque::new(),
+            abandoned: VecDeque::new(),
+            flights: Flights::default(),
+            calendar: Calendar::new(now),
+            local: LocalTroubles::new(driver.in_flight_max.min(most).max(1)),
+            silence: SilenceCredit::new(settings.timing.silence_per_group, GROUP_SILENCE_BURST, now),
+            max_rate: settings.max_rate.map(MaxRate::new),
+            min_rate: settings.min_rate.map(MinRate::new),
+            rtt: Rtt::new(settings.timing.rtt),
+            discovery_tries: Tries::default(),
+            verdicts: Verdicts::default(),
+            events: VecDeque::new(),
+            statistics: Statistics::default(),
+            ended: false,
+            stopped: false,
+            settings,
+        }
+    }
+
+    /// True if another host should be added now. Hosts are taken as the work on others ends, so that a list of any
+    /// length costs only the hosts at hand.
+    #[must_use]
+    pub fn wants_hosts(&self) -> bool {
+        let asked_max = self.settings.asked_max();
+        let room = self.asked < asked_max
+            && self.waiting.len() < self.settings.scanned_max() as usize
+            && self.given.len() < UNREPORTED_GROUPS_MAX * asked_max as usize;
+        room && !self.ended && !self.stopped
+    }
+
+    /// Adds a host. It is reported after those added before it.
+    pub fn add_host(&mut self, now: Instant, address: IpAddr, start: HostStart) -> HostId {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.hosts.push(None);
+            u32::try_from(self.hosts.len() - 1).unwrap_or(u32::MAX)
+        });
+        let id = HostId { serial: self.serial, slot };
+        self.serial = self.serial.wrapping_add(1);
+        let methods = u32::try_from(self.settings.methods.len()).unwrap_or(u32::MAX);
+        let phase = Phase::Discovery(Discovery::new(methods));
+        self.hosts[slot as usize] = Some(Box::new(Host::new(id, address, phase, &self.settings, now)));
+        self.given.push_back(id);
+        self.active += 1;
+        self.asked += 1;
+        match start {
+            HostStart::Discover => self.wake(id),
+            HostStart::Up(reason) => self.host_is_up(now, id, Verdict::new(PortState::Unknown, reason)),
+        }
+        id
+    }
+
+    /// No more hosts will be added.
+    pub const fn end_of_hosts(&mut self) {
+        self.ended = true;
+    }
+
+    /// Ends every host at once: nothing more is sent, and what is known is reported.
+    pub fn stop(&mut self, now: Instant) {
+        self.stopped = true;
+        self.waiting.clear();
+        for id in self.given.clone() {
+            self.finish(now, id, Ending::Interrupted);
+        }
+    }
+
+    /// What to do now.
+    pub fn next(&mut self, now: Instant) -> Next {
+        while let Some(timer) = self.calendar.pop_due(now) {
+            self.handle_timer(now, timer);
+        }
+        if let Some(id) = self.abandoned.pop_front() {
+            return Next::Abandon(id);
+        }
+        if self.stopped {
+            return Next::Finished;
+        }
+        let gates = match self.min_rate {
+            Some(min_rate) if min_rate.is_behind(now) => Gates::Overruled,
+            _ => Gates::Observed,
+        };
+        if let Some(wait) = self.common_gate(now, gates) {
+            return self.wait_or_finish(wait);
+        }
+        while let Some(id) = self.local.next_retry() {
+            if let Some(probe) = self.resume(now, id) {
+                return Next::Probe(probe);
+            }
+        }
+        while let Some(id) = self.next_candidate(gates) {
+            if let Some(probe) = self.ask(now, id, gates) {
+                return Next::Probe(probe);
+            }
+        }
+        let due = self.min_rate.and_then(|min_rate| min_rate.due()).filter(|_| !self.held.is_empty());
+        self.wait_or_finish(due)
+    }
+
+    /// Takes out the next event.
+    pub fn poll_event(&mut self) -> Option<PlanEvent> {
+        self.poll_report()
+    }
+
+    /// Counts of the whole plan.
+    #[must_use]
+    pub const fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// How often each errno kept a probe from being sent.
+    #[must_use]
+    pub const fn local_troubles(&self) -> &BTreeMap<Errno, u64> {
+        self.local.counts()
+    }
+
+    /// How many probes are in flight.
+    #[must_use]
+    pub const fn in_flight(&self) -> usize {
+        self.flights.live()
+    }
+
+    /// The id of a try of a port probe, for a driver that finds host, port and try in a reply rather than keep a
+    /// table. `None` if the host is gone or the port is not one of the plan's.
+    #[must_use]
+    pub fn port_probe(&self, host: HostId, port: u16, try_number: u8) -> Option<ProbeId> {
+        let index = self.settings.ports.binary_search(&port).ok()?;
+        let position = self.host(host)?.ports.position(index)?;
+        Some(ProbeId { host, target: Target::Port(position), try_number })
+    }
+
+    fn host(&self, id: HostId) -> Option<&Host> {
+        self.hosts.get(id.slot as usize)?.as_deref().filter(|host| host.id == id)
+    }
+
+    fn host_mut(&mut self, id: HostId) -> Option<&mut Host> {
+        self.hosts.get_mut(id.slot as usize)?.as_deref_mut().filter(|host| host.id == id)
+    }
+
+    /// Until when no probe may go to any host: `Some(None)` is until an outcome.
+    fn common_gate(&mut self, now: Instant, gates: Gates) -> Option<Option<Instant>> {
+        if self.flights.live() >= self.local.budget() {
+            return Some(None);
+        }
+        let rate = self.max_rate.and_then(|max_rate| max_rate.wait(now));
+        if let Some(at) = self.local.pause(now).max(rate) {
+            return Some(Some(at));
+        }
+        if gates == Gates::Observed {
+            return self.silence.wait(now).map(Some);
+        }
+        None
+    }
+
+    fn wait_or_finish(&self, until: Option<Instant>) -> Next {
+        if self.active == 0 && self.ended {
+            return Next::Finished;
+        }
+        let timer = self.calendar.next();
+        Next::Wait(until.into_iter().chain(timer).min())
+    }
+
+    /// The next host to ask, and among those held by a gate if gates are overruled.
+    fn next_candidate(&mut self, gates: Gates) -> Option<HostId> {
+        loop {
+            let (id, held) = match self.ready.pop_front() {
+                Some(id) => (id, false),
+                None if gates == Gates::Overruled => (self.held.pop_front()?, true),
+                None => return None,
+            };
+            let Some(host) = self.host_mut(id) else { continue };
+            if held {
+                host.held = false;
+            } else {
+                host.queued = false;
+            }
+            return Some(id);
+        }
+    }
+
+    /// Asks one host for a probe; parks it if it has none.
+    fn ask(&mut self, now: Instant, id: HostId, gates: Gates) -> Option<Probe> {
+        let worth = (self.rounds_worth(), self.discovery_timeout(id));
+        let host = self.hosts.get_mut(id.slot as usize)?.as_deref_mut().filter(|host| host.id == id)?;
+        match host.offer(now, gates, &mut self.flights, worth) {
+            Offer::Probe(target, try_number) => {
+                self.wake(id);
+                self.send(now, ProbeId { host: id, target, try_number })
+            }
+            Offer::Held(until) => {
+                self.hold(id, until);
+                None
+            }
+            Offer::Idle => None,
+            Offer::Absent(status, verdict) => {
+                self.host_is_absent(now, id, status, verdict);
+                None
+            }
+            Offer::Over => {
+                self.finish(now, id, Ending::Complete);
+                None
+            }
+        }
+    }
+
+    /// Puts a host back into the queue of those to be asked.
+    fn wake(&mut self, id: HostId) {
+        if let Some(host) = self.host_mut(id)
+            && host.is_active()
+            && !std::mem::replace(&mut host.queued, true)
+        {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// A gate holds a host, maybe until a time.
+    fn hold(&mut self, id: HostId, until: Option<Instant>) {
+        let wants_held = self.min_rate.is_some();
+        let Some(host) = self.host_mut(id) else { return };
+        let newly_held = wants_held && !std::mem::replace(&mut host.held, wants_held);
+        // An earlier timer finds the gate still shut and sets this one then.
+        let timer = until.filter(|&at| host.wake.is_none_or(|wake| at < wake));
+        if timer.is_some() {
+            host.wake = timer;
+        }
+        if newly_held {
+            self.held.push_back(id);
+        }
+        if let Some(at) = timer {
+            self.calendar.push(at, Timer::Wake(id));
+        }
+    }
+
+    /// Sends again a probe the local system refused before.
+    fn resume(&mut self, now: Instant, id: ProbeId) -> Option<Probe> {
+        let host = self.hosts.get_mut(id.host.slot as usize)?.as_deref_mut().filter(|h| h.id == id.host)?;
+        let wanted = host.resume(id.target);
+        if wanted {
+            return self.send(now, id);
+        }
+        self.local.forget(id);
+        self.wake(id.host);
+        self.conclude_if_over(now, id.host);
+        None
+    }
+
+    fn send(&mut self, now: Instant, id: ProbeId) -> Option<Probe> {
+        let timeout = self.probe_timeout(id);
+        let scan_delay = self.settings.timing.scan_delay;
+        let host = self.hosts.get_mut(id.host.slot as usize)?.as_deref_mut()?;
+        let kind = match id.target {
+            Target::Method(method) => ProbeKind::Discovery(*self.settings.methods.get(method as usize)?),
+            Target::Port(position) => ProbeKind::Port(*self.settings.ports.get(host.ports.index(position)?)?),
+        };
+        host.handle_sent(now, id, scan_delay);
+        self.flights.insert(id, now);
+        self.silence.take(now);
+        if let Some(max_rate) = &mut self.max_rate {
+            max_rate.take(now);
+        }
+        if let Some(min_rate) = &mut self.min_rate {
+            min_rate.take(now);
+        }
+        if self.driver.late_replies {
+            self.calendar.push(now + timeout, Timer::Deadline(id));
+        }
+        self.statistics.sent += 1;
+        self.statistics.retransmitted += u64::from(id.try_number > 0);
+        Some(Probe { id, host: id.host, address: host.address, kind, try_number: id.try_number, timeout })
+    }
+
+    /// How long a probe is waited for. A host without samples gets the first time-out in full, and more if the
+    /// others are slower than that: a time-out learned from near hosts would cost the answers of far ones.
+    fn probe_timeout(&self, id: ProbeId) -> Duration {
+        let Some(host) = self.host(id.host) else { return self.settings.timing.rtt.initial };
+        let base = if host.rtt.is_known() {
+            host.rtt.timeout_of_try(id.try_number)
+        } else {
+            host.rtt.timeout_of_try(id.try_number).max(self.rtt.timeout_of_try(id.try_number))
+        };
+        match id.target {
+            Target::Port(_) => base,
+            Target::Method(method) => {
+                let first = self.discovery_timeout(id.host);
+                let first = match self.settings.methods.get(method as usize) {
+                    Some(Method::Neighbor) => first.min(NEIGHBOR_TIMEOUT_MAX),
+                    _ => first,
+                };
+                Discovery::timeout(first, id.try_number)
+            }
+        }
+    }
+
+    /// The time-out of a host's first discovery round.
+    fn discovery_timeout(&self, id: HostId) -> Duration {
+        let own = self.host(id).map_or(self.settings.timing.rtt.initial, |host| host.rtt.timeout());
+        let own = if self.rtt.is_known() { own.max(self.rtt.timeout()) } else { own };
+        let neighbors = self.settings.methods.iter().all(|&method| method == Method::Neighbor);
+        if neighbors { own.min(NEIGHBOR_TIMEOUT_MAX) } else { own }
+    }
+
+    /// Discovery rounds worth making, by the loss seen in the discovery of all hosts.
+    fn rounds_worth(&self) -> u8 {
+        self.discovery_tries.retries_worth(self.settings.timing.retries_max).saturating_add(1)
+    }
+
+    fn handle_timer(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Wake(id) => {
+                if let Some(host) = self.host_mut(id) {
+                    host.wake = None;
+                    host.note_silence(now);
+                }
+                self.wake(id);
+            }
+            Timer::Deadline(id) if self.flights.is_live(id) => {
+                if !self.driver.late_replies {
+                    self.abandoned.push_back(id);
+                }
+                self.handle_timeout(now, id);
+            }
+            Timer::Deadline(_) => {}
+            Timer::Retry(id) => self.local.retry(id),
+            Timer::HostTimeout(id) => self.finish(now, id, Ending::TimedOut),
+        }
+    }
+}

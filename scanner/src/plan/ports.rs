@@ -1,0 +1,184 @@
+//! The ports of one host: which are fresh, which wait for a retry, which are known.
+//!
+//! Everything is counted in positions of the host's own seeded order. An unanswered port is a bit in the set of its
+//! next try; an answer that may still be improved on is a two-byte number of an interned verdict.
+
+use super::bitmap::Bitmap;
+use super::evidence::Tries;
+use super::settings::{PortOrder, Settings};
+use crate::order::{Permutation, derive_seed};
+
+/// While there are fresh ports, every so many probes one is a retry: early retries show loss, and a limit on
+/// answers, before the whole list has been sent into it.
+const RETRY_SHARE: u32 = 8;
+
+/// What may be sent to a host's ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pick {
+    /// This position, with this try number.
+    Probe(u32, u8),
+    /// Nothing, until an outcome changes that.
+    Nothing,
+}
+
+/// The port table of a host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PortTable {
+    order: Permutation,
+    len: u32,
+    // Positions below were sent at least once.
+    fresh: u32,
+    // Ports that are not probed any more.
+    done: Bitmap,
+    // Ports whose result was reported.
+    told: Bitmap,
+    // By try number less one: ports waiting for that try.
+    waiting: Vec<Bitmap>,
+    // Numbers of answers to be reported at the end; empty until there is one.
+    answers: Vec<u16>,
+    turn: u32,
+    tries: Tries,
+    retries_max: u8,
+}
+
+impl PortTable {
+    /// Makes the table of the host with this serial.
+    pub(super) fn new(settings: &Settings, serial: u32) -> Self {
+        let len = u32::try_from(settings.ports.len()).unwrap_or(u32::MAX);
+        let order = match settings.port_order {
+            PortOrder::Seeded => Permutation::new(len.into(), derive_seed(settings.seed, serial.into())),
+            PortOrder::Ascending => Permutation::identity(len.into()),
+        };
+        Self {
+            order,
+            len,
+            fresh: 0,
+            done: Bitmap::new(len),
+            told: Bitmap::new(len),
+            waiting: Vec::new(),
+            answers: Vec::new(),
+            turn: 0,
+            tries: Tries::default(),
+            retries_max: settings.timing.retries_max,
+        }
+    }
+
+    /// Where the port at `position` stands in the settings' list.
+    pub(super) fn index(&self, position: u32) -> Option<usize> {
+        (position < self.len).then(|| usize::try_from(self.order.at(position.into())).ok()).flatten()
+    }
+
+    /// The position of the port at `index` of the settings' list.
+    pub(super) fn position(&self, index: usize) -> Option<u32> {
+        let index = u64::try_from(index).ok().filter(|&index| index < u64::from(self.len))?;
+        u32::try_from(self.order.position_of(index)).ok()
+    }
+
+    /// The next port worth a probe. Fresh ports first, as they teach most; then the lowest try number.
+    pub(super) fn pick(&mut self) -> Pick {
+        let fresh = self.fresh < self.len;
+        if fresh {
+            self.turn += 1;
+            if !self.turn.is_multiple_of(RETRY_SHARE) {
+                return self.pick_fresh();
+            }
+        }
+        let worth = usize::from(self.tries.retries_worth(self.retries_max));
+        for (waiting, try_number) in self.waiting.iter_mut().take(worth).zip(1u8..) {
+            while let Some(position) = waiting.take_next() {
+                // A late answer can have settled a port that was waiting.
+                if !self.done.contains(position) {
+                    return Pick::Probe(position, try_number);
+                }
+            }
+        }
+        if fresh { self.pick_fresh() } else { Pick::Nothing }
+    }
+
+    fn pick_fresh(&mut self) -> Pick {
+        self.fresh += 1;
+        Pick::Probe(self.fresh - 1, 0)
+    }
+
+    /// True if no probe is left that is worth sending and none of the `in_flight` can change that.
+    pub(super) fn is_over(&self, in_flight: u32) -> bool {
+        if self.done.count() == self.len {
+            return true;
+        }
+        let worth = usize::from(self.tries.retries_worth(self.retries_max));
+        in_flight == 0
+            && self.fresh == self.len
+            && self.waiting.iter().take(worth).all(|waiting| waiting.count() == 0)
+    }
+
+    /// Try `try_number` stayed without an answer.
+    pub(super) fn handle_timeout(&mut self, position: u32, try_number: u8) {
+        if self.done.contains(position) || try_number >= self.retries_max {
+            return;
+        }
+        while self.waiting.len() <= usize::from(try_number) {
+            self.waiting.push(Bitmap::new(self.len));
+        }
+        self.waiting[usize::from(try_number)].insert(position);
+    }
+
+    /// True if no try follows this one.
+    pub(super) const fn is_last(&self, try_number: u8) -> bool {
+        try_number >= self.retries_max
+    }
+
+    /// True if the port need not be probed any more.
+    pub(super) fn is_done(&self, position: u32) -> bool {
+        self.done.contains(position)
+    }
+
+    /// An answer, or the end of all tries, settles the port. False if it was settled before.
+    pub(super) fn settle(&mut self, position: u32) -> bool {
+        position < self.len && self.done.insert(position)
+    }
+
+    /// The share of tries lost so far.
+    pub(super) fn share_lost(&self) -> f64 {
+        self.tries.share_lost()
+    }
+
+    /// Counts an answer to try `try_number` as evidence about loss.
+    pub(super) fn note_answer(&mut self, try_number: u8) {
+        self.tries.handle_answer(try_number);
+    }
+
+    /// Keeps the number of an answer for the end.
+    pub(super) fn keep(&mut self, position: u32, number: u16) {
+        if self.answers.is_empty() {
+            self.answers.resize(self.len as usize, 0);
+        }
+        if let Some(kept) = self.answers.get_mut(position as usize) {
+            *kept = number;
+        }
+    }
+
+    /// The number of the kept answer, 0 for none.
+    pub(super) fn kept(&self, position: u32) -> u16 {
+        self.answers.get(position as usize).copied().unwrap_or(0)
+    }
+
+    /// Marks the port as reported. False if it was.
+    pub(super) fn tell(&mut self, position: u32) -> bool {
+        self.told.insert(position)
+    }
+
+    /// How many ports are reported.
+    pub(super) const fn told(&self) -> u32 {
+        self.told.count()
+    }
+
+    /// How many ports there are.
+    pub(super) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Gives back what only a running scan needs.
+    pub(super) fn shrink(&mut self) {
+        self.waiting = Vec::new();
+    }
+}

@@ -1,0 +1,151 @@
+//! What a plan is told before it starts.
+
+use std::time::Duration;
+
+use crate::pacer::Rate;
+use crate::template::{Template, Timing};
+use crate::verdict::{PortState, Reason, ResetEvidence};
+
+/// What the driver of a plan can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Driver {
+    /// Whether an answer may still come after the time-out. A packet driver hears it and leaves deadlines to the
+    /// plan; a driver that closes a descriptor does not, and reports each time-out itself.
+    pub late_replies: bool,
+    /// Most probes in flight: descriptors, ephemeral ports, or the capacity of a ring.
+    pub in_flight_max: usize,
+}
+
+impl Driver {
+    /// A driver that spends a descriptor per probe, closes it at the probe's time-out and then calls
+    /// [`Plan::handle_timeout`](super::Plan::handle_timeout).
+    #[must_use]
+    pub const fn connect(in_flight_max: usize) -> Self {
+        Self { late_replies: false, in_flight_max }
+    }
+
+    /// A driver that sends packets and hears every answer; the plan counts time-outs by itself.
+    #[must_use]
+    pub const fn raw(in_flight_max: usize) -> Self {
+        Self { late_replies: true, in_flight_max }
+    }
+}
+
+/// A way to ask whether a host is there (spec 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Method {
+    /// A TCP connect to this port.
+    Connect(u16),
+    /// A SYN to this port.
+    Syn(u16),
+    /// An ACK to this port.
+    Ack(u16),
+    /// A UDP datagram to this port.
+    Udp(u16),
+    /// ICMP echo.
+    Echo,
+    /// ICMP timestamp.
+    Timestamp,
+    /// ICMP address mask.
+    AddressMask,
+    /// ARP or neighbor solicitation on the local link.
+    Neighbor,
+}
+
+/// How a host enters the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostStart {
+    /// It is asked first, by every method of the settings.
+    Discover,
+    /// It counts as up for this reason: `user-set` for `-Pn`, `localhost-response` for an address of our own.
+    Up(Reason),
+}
+
+/// The order of the ports of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PortOrder {
+    /// A permutation that follows from the seed, another for each host.
+    #[default]
+    Seeded,
+    /// By number (`-r`).
+    Ascending,
+}
+
+/// What to scan and how.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The numbers of the timing template, with what options changed in them.
+    pub timing: Timing,
+    /// The ports of every host; the plan drops repetitions. None: discovery only.
+    pub ports: Vec<u16>,
+    /// Their order.
+    pub port_order: PortOrder,
+    /// The discovery methods, all tried at once.
+    pub methods: Vec<Method>,
+    /// Whether a reset proves a host up.
+    pub resets: ResetEvidence,
+    /// The state of a port that stays silent.
+    pub silence: PortState,
+    /// Every order and draw follows from it.
+    pub seed: u64,
+    /// Never more probes per second than this, over all hosts.
+    pub max_rate: Option<Rate>,
+    /// Never fewer, while there is something to send; goes before every window and delay.
+    pub min_rate: Option<Rate>,
+    /// Smallest window of a host.
+    pub min_parallelism: Option<u32>,
+    /// Most probes in flight, over all hosts.
+    pub max_parallelism: Option<u32>,
+    /// The longest delay the plan may impose on a host by itself, if the user gave one. The template's cap does not
+    /// bind it: with a host that answers 40 times a second, sending 100 probes a second gives wrong states.
+    pub scan_delay_max: Option<Duration>,
+    /// Most hosts asked, and most hosts scanned, at a time. By default many are asked, and how many are scanned
+    /// follows from the number of ports.
+    pub hosts_max: Option<u32>,
+}
+
+impl Settings {
+    /// Settings of a connect scan by `template`, with connects to 80 and 443 as discovery.
+    #[must_use]
+    pub fn new(template: Template, ports: Vec<u16>) -> Self {
+        Self {
+            timing: template.timing(),
+            ports,
+            port_order: PortOrder::Seeded,
+            methods: vec![Method::Connect(80), Method::Connect(443)],
+            resets: ResetEvidence::ProvesUp,
+            silence: PortState::Filtered,
+            seed: 0,
+            max_rate: None,
+            min_rate: None,
+            min_parallelism: None,
+            max_parallelism: None,
+            scan_delay_max: None,
+            hosts_max: None,
+        }
+    }
+
+    /// Most hosts whose ports are scanned at a time.
+    pub(super) fn scanned_max(&self) -> u32 {
+        let ports = u32::try_from(self.ports.len()).unwrap_or(u32::MAX).max(1);
+        self.hosts_max.unwrap_or_else(|| (SCANNED_PORTS / ports).clamp(SCANNED_MIN, ASKED_MAX)).max(1)
+    }
+
+    /// Most hosts asked whether they are there at a time.
+    pub(super) fn asked_max(&self) -> u32 {
+        self.hosts_max.unwrap_or(ASKED_MAX).max(1)
+    }
+}
+
+/// Hosts times ports scanned at a time: bounds the memory of the port tables (a few bits per port, 16 if answers other
+/// than the port's own are to be kept).
+const SCANNED_PORTS: u32 = 1 << 18;
+/// Fewer hosts would let a slow one stop a scan.
+const SCANNED_MIN: u32 = 16;
+/// More hosts would not make a sweep faster, as rates bound it. Each costs about a kilobyte.
+const ASKED_MAX: u32 = 4096;

@@ -1,0 +1,95 @@
+//! Silence must not cost minutes.
+
+use super::*;
+
+/// 1,000 ports that drop everything, one host.
+fn silent(template: Template, driver: Driver) -> Report {
+    let report = scan(settings(template, 1..=1000, 1), driver, Network::new(1));
+    for verdict in only(&report).ports.values() {
+        assert_eq!((verdict.state, verdict.reason), (PortState::Filtered, Reason::NoResponse));
+    }
+    assert_eq!(report.statistics.sent, 2000, "each port is tried twice");
+    assert!(report.in_flight_peak <= crate::plan::HALF_OPEN_PER_HOST_MAX as usize);
+    report
+}
+
+#[test]
+fn a_thousand_silent_ports_take_seconds() {
+    for driver in [CONNECT, RAW] {
+        for (template, limit) in
+            [(Template::Normal, ms(5000)), (Template::Aggressive, ms(3000)), (Template::Insane, ms(2000))]
+        {
+            let report = silent(template, driver);
+            assert!(report.elapsed <= limit, "{template:?} {:?}", report.elapsed);
+        }
+    }
+}
+
+#[test]
+fn a_silent_host_is_not_flooded() {
+    let report = silent(Template::Normal, CONNECT);
+    let mut first = 0;
+    for (last, &at) in report.sends.iter().enumerate() {
+        while at - report.sends[first] >= Duration::from_secs(1) {
+            first += 1;
+        }
+        assert!(last - first < 1100, "{} probes within a second", last - first + 1);
+    }
+}
+
+#[test]
+fn a_few_open_ports_among_silent_ones_are_found_and_speed_it_up() {
+    let host = with_open(SimulatedHost::new(Behavior::Silent), &[22, 80, 443]);
+    let report = scan(settings(Template::Normal, 1..=1000, 1), CONNECT, one_host(1, host));
+    assert_eq!(only(&report).ports_in(PortState::Open), [22, 80, 443]);
+    assert_eq!(report.statistics.sent, 2 * 997 + 3);
+    assert!(report.elapsed < ms(2300), "{:?}", report.elapsed);
+}
+
+#[test]
+fn three_ports_one_filtered_take_two_timeouts() {
+    let host =
+        SimulatedHost::new(Behavior::Closed).with_port(1, Behavior::Silent).with_port(2, Behavior::Open);
+    let report = scan(settings(Template::Normal, 1..=3, 1), CONNECT, one_host(1, host));
+    assert_eq!(only(&report).ports_in(PortState::Filtered), [1]);
+    assert_eq!(report.statistics.sent, 4);
+    // The first time-out is 1 s only if the silent port was tried before anything answered.
+    assert!(report.elapsed < ms(1300), "{:?}", report.elapsed);
+}
+
+#[test]
+fn a_slow_host_behind_a_fast_one_is_not_cut_off() {
+    let slow: IpAddr = "198.18.0.11".parse().unwrap();
+    let mut network = one_host(1, SimulatedHost::new(Behavior::Closed));
+    network.add(slow, SimulatedHost::new(Behavior::Closed).with_delay(ms(700), ms(100)));
+    let report = scan_all(
+        settings(Template::Normal, 1..=200, 1),
+        CONNECT,
+        network,
+        [(TARGET, GIVEN_UP), (slow, GIVEN_UP)],
+    );
+    for host in &report.hosts {
+        assert_eq!(host.ports_in(PortState::Closed).len(), 200, "{}", host.address);
+    }
+}
+
+#[test]
+fn many_hosts_two_thirds_silent() {
+    let mut network = Network::new(1);
+    let address = |n: u32| IpAddr::V4(Ipv4Addr::from(0xc612_0100 + n));
+    for n in 0..256 {
+        let mut host = SimulatedHost::new(Behavior::Silent);
+        for port in (1..=100).filter(|port| port % 3 == 0) {
+            host = host.with_port(port, if port == 99 { Behavior::Open } else { Behavior::Closed });
+        }
+        network.add(address(n), host);
+    }
+    let targets = (0..256).map(|n| (address(n), GIVEN_UP));
+    let report = scan_all(settings(Template::Aggressive, 1..=100, 1), CONNECT, network, targets);
+    for host in &report.hosts {
+        assert_eq!(host.ports_in(PortState::Open), [99]);
+        assert_eq!(host.ports_in(PortState::Closed).len(), 32);
+    }
+    assert_eq!(report.statistics.sent, 256 * (33 + 2 * 67));
+    assert!(report.elapsed < ms(4000), "{:?}", report.elapsed);
+}
