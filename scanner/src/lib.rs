@@ -10,6 +10,7 @@ pub mod order;
 pub mod pacer;
 pub mod plan;
 pub mod ports;
+pub mod report;
 pub mod rtt;
 pub mod services;
 pub mod simulator;

@@ -10,7 +10,7 @@ fn five_percent_loss_both_ways_loses_no_open_port() {
             let host = with_open(SimulatedHost::new(Behavior::Closed).with_loss(0.05, 0.05), &open);
             let report = scan(settings(Template::Normal, 1..=1000, seed), driver, one_host(seed, host));
             assert_eq!(only(&report).ports_in(PortState::Open), open, "seed {seed}");
-            assert_eq!(only(&report).ports_in(PortState::Filtered), [], "seed {seed}");
+            assert_eq!(only(&report).ports_in(PortState::Filtered), Vec::<u16>::new(), "seed {seed}");
             assert!(report.statistics.sent < 1250, "{:?}", report.statistics);
             assert!(report.elapsed < ms(2500), "{:?}", report.elapsed);
         }

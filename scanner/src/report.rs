@@ -1,0 +1,203 @@
+//! What a scan finds, as one stream of typed events, and the consumers of that stream.
+
+mod normal;
+mod results;
+mod table;
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub use normal::{Destination, Normal, Style};
+pub use results::PortResults;
+pub use table::{Fold, port_table};
+
+use crate::plan::{Ending, HostStatus};
+use crate::target::Address;
+use crate::verdict::{Errno, Verdict};
+
+/// Something that happened in a scan, as its consumers get to see it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum ScanEvent<'a> {
+    /// The scan begins.
+    Started(&'a Start),
+    /// A connect was started, or its result is known.
+    Connect {
+        /// Since the program was started.
+        at: Duration,
+        /// The address that is connected to.
+        to: Address,
+        /// The port.
+        port: u16,
+        /// The system's words for what happened.
+        result: &'a str,
+    },
+    /// A phase of the scan begins.
+    PhaseStarted {
+        /// Which.
+        phase: Phase,
+        /// The hosts it is about; the first one stands for a single host.
+        hosts: usize,
+        /// The only host, if there is one.
+        only: Option<&'a HostReport>,
+        /// Probes for each host.
+        probes_per_host: usize,
+    },
+    /// A phase of the scan has ended.
+    PhaseCompleted {
+        /// Which.
+        phase: Phase,
+        /// How long it took.
+        elapsed: Duration,
+        /// What it was about: hosts, names or ports.
+        total: usize,
+    },
+    /// A port was found open.
+    OpenPort {
+        /// The host's address.
+        address: Address,
+        /// The port.
+        port: u16,
+    },
+    /// Everything about a host is known.
+    Host(&'a HostReport),
+    /// Something the user should know about.
+    Warning(&'a str),
+    /// The scan has ended.
+    Finished(&'a Summary),
+}
+
+/// A part of a scan, where it is done in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Which hosts are there?
+    Discovery,
+    /// What are they called?
+    Names,
+    /// Which of their ports are open?
+    Ports,
+}
+
+/// What is said at the beginning.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Start {
+    /// The command line, as it was typed.
+    pub command: String,
+    /// Wall-clock time, as the banner shows it.
+    pub banner_time: String,
+    /// Wall-clock time, as files show it.
+    pub file_time: String,
+}
+
+impl Start {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(command: String, banner_time: String, file_time: String) -> Self {
+        Self { command, banner_time, file_time }
+    }
+}
+
+/// What is known about a host.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HostReport {
+    /// Its address.
+    pub address: Address,
+    /// The name that the user gave.
+    pub given_name: Option<String>,
+    /// The name that its address has in the DNS, made harmless.
+    pub dns_name: Option<String>,
+    /// Other addresses of the given name, which were not scanned.
+    pub other_addresses: Vec<Address>,
+    /// Whether it is there, and what proves it.
+    pub status: Option<(HostStatus, Verdict)>,
+    /// Round-trip time.
+    pub latency: Option<Duration>,
+    /// Its ports.
+    pub ports: PortResults,
+    /// How its scan ended.
+    pub ending: Ending,
+    /// Ports without a result, because the scan of it was cut short.
+    pub ports_unfinished: u32,
+    /// Wall-clock time at which its scan began, for `-vv` and `-d`.
+    pub scanned_at: String,
+    /// How long its scan took.
+    pub elapsed: Duration,
+}
+
+impl HostReport {
+    /// A host of which only the address is known.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            given_name: None,
+            dns_name: None,
+            other_addresses: Vec::new(),
+            status: None,
+            latency: None,
+            ports: PortResults::default(),
+            ending: Ending::Complete,
+            ports_unfinished: 0,
+            scanned_at: String::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// Whether it is known to be up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.status, Some((HostStatus::Up, _)))
+    }
+
+    /// The name and address that a report calls it by.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.given_name.as_ref().or(self.dns_name.as_ref()) {
+            Some(name) => format!("{name} ({})", self.address),
+            None => self.address.to_string(),
+        }
+    }
+
+    /// The host's own IP address.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+}
+
+/// What is said at the end.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Hosts scanned.
+    pub hosts: u64,
+    /// Those of them that are up.
+    pub hosts_up: u64,
+    /// How long the scan took.
+    pub elapsed: Duration,
+    /// Wall-clock time, as files show it.
+    pub file_time: String,
+    /// How often each error of this machine kept a probe from being sent.
+    pub local_troubles: Vec<(Errno, u64)>,
+    /// Ports and hosts left unknown because of them.
+    pub unknown: u64,
+    /// Whether a host that answered no probe may only be hiding.
+    pub may_be_hiding: bool,
+    /// Whether the scan was cut short by the user.
+    pub interrupted: bool,
+    /// Whether the words for local trouble are to be shown even though all of it was overcome.
+    pub tell_overcome_trouble: bool,
+}
+
+/// Takes events in the order they happen.
+pub trait Consumer {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn event(&mut self, event: ScanEvent<'_>) -> io::Result<()>;
+}

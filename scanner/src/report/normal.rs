@@ -1,0 +1,271 @@
+//! The report that people read, on the screen and in the `-oN` file.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::table::reason;
+use super::{Consumer, Fold, HostReport, Phase, ScanEvent, Start, Summary, port_table};
+use crate::plan::{Ending, HostStatus};
+
+/// Name and version, as every output shows them.
+const PRODUCT: &str = concat!("scanner ", env!("CARGO_PKG_VERSION"));
+
+/// Where a normal report goes; a file has no banner and no progress, but a first and a last line of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Destination {
+    /// Standard output.
+    Screen,
+    /// A file (`-oN`).
+    File,
+}
+
+/// How much a normal report tells.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Style {
+    /// The level of `-v`.
+    pub verbosity: u8,
+    /// The level of `-d`.
+    pub debug: u8,
+    /// Whether reasons are shown.
+    pub reasons: bool,
+    /// Whether only hosts with open ports are shown, and only these ports.
+    pub open_only: bool,
+    /// Whether hosts that are down are shown even without `-v`, because their names were asked for (`-R`).
+    pub show_down: bool,
+}
+
+/// Writes the report of each host when it is finished.
+#[derive(Debug)]
+pub struct Normal<W> {
+    writer: W,
+    destination: Destination,
+    style: Style,
+}
+
+impl<W: Write> Normal<W> {
+    /// Makes a report.
+    #[must_use]
+    pub fn new(writer: W, destination: Destination, style: Style) -> Self {
+        Self { writer, destination, style }
+    }
+
+    fn on_screen(&self) -> bool {
+        self.destination == Destination::Screen
+    }
+}
+
+impl<W: Write> Consumer for Normal<W> {
+    fn event(&mut self, event: ScanEvent<'_>) -> io::Result<()> {
+        let verbose = self.on_screen() && self.style.verbosity > 0;
+        let text = match event {
+            ScanEvent::Started(start) => banner(start, self.destination),
+            ScanEvent::Connect { at, to, port, result } => {
+                format!("CONN ({:.4}s) TCP localhost > {}:{port} => {result}\n", at.as_secs_f64(), to.ip())
+            }
+            ScanEvent::PhaseStarted { phase, hosts, only, probes_per_host } if verbose => {
+                phase_started(phase, hosts, only, probes_per_host)
+            }
+            ScanEvent::PhaseCompleted { phase, elapsed, total } if verbose => {
+                phase_completed(phase, elapsed, total)
+            }
+            ScanEvent::OpenPort { address, port } if verbose => {
+                format!("Discovered open port {port}/tcp on {address}\n")
+            }
+            ScanEvent::PhaseStarted { .. }
+            | ScanEvent::PhaseCompleted { .. }
+            | ScanEvent::OpenPort { .. } => String::new(),
+            ScanEvent::Host(host) => host_report(host, self.style),
+            // On the screen they are on stderr already.
+            ScanEvent::Warning(_) if self.on_screen() => String::new(),
+            ScanEvent::Warning(text) => format!("{text}\n"),
+            ScanEvent::Finished(summary) => finished(summary, self.destination),
+        };
+        self.writer.write_all(text.as_bytes())?;
+        // A trace line may wait for the others of its burst; what a host comes to may not.
+        match event {
+            ScanEvent::Connect { .. } => Ok(()),
+            _ => self.writer.flush(),
+        }
+    }
+}
+
+fn banner(start: &Start, destination: Destination) -> String {
+    match destination {
+        Destination::Screen => format!("Starting {PRODUCT} at {}\n", start.banner_time),
+        Destination::File => {
+            format!("# {PRODUCT} scan initiated {} as: {}\n", start.file_time, start.command)
+        }
+    }
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Discovery => "Ping Scan",
+        Phase::Names => "Parallel DNS resolution",
+        Phase::Ports => "Connect Scan",
+    }
+}
+
+fn phase_started(phase: Phase, hosts: usize, only: Option<&HostReport>, probes: usize) -> String {
+    let (name, time) = (phase_name(phase), local_minute());
+    let s = |count: usize| if count == 1 { "" } else { "s" };
+    if phase == Phase::Names {
+        return format!("Initiating {name} of {hosts} host{}. at {time}\n", s(hosts));
+    }
+    let what = match only {
+        Some(host) => format!("{} [{probes} port{}]", host.title(), s(probes)),
+        None => format!("{hosts} hosts [{probes} port{}/host]", s(probes)),
+    };
+    format!("Initiating {name} at {time}\nScanning {what}\n")
+}
+
+fn phase_completed(phase: Phase, elapsed: Duration, total: usize) -> String {
+    let (name, time, seconds) = (phase_name(phase), local_minute(), elapsed.as_secs_f64());
+    let s = if total == 1 { "" } else { "s" };
+    match phase {
+        Phase::Names => format!("Completed {name} of {total} host{s}. at {time}, {seconds:.2}s elapsed\n"),
+        Phase::Discovery => {
+            format!("Completed {name} at {time}, {seconds:.2}s elapsed ({total} total hosts)\n")
+        }
+        Phase::Ports => format!("Completed {name} at {time}, {seconds:.2}s elapsed ({total} total ports)\n"),
+    }
+}
+
+fn local_minute() -> String {
+    jiff::Zoned::now().strftime("%H:%M").to_string()
+}
+
+fn host_report(host: &HostReport, style: Style) -> String {
+    if style.open_only && !host.ports.has_open() {
+        return String::new();
+    }
+    let mut text = format!("Scan report for {}", host.title());
+    let Some((status, verdict)) = host.status.filter(|(status, _)| *status != HostStatus::Down) else {
+        return if style.verbosity > 0 || style.show_down { down(host, text, style) } else { String::new() };
+    };
+    text.push('\n');
+    text.push_str(match status {
+        HostStatus::Up => "Host is up",
+        _ => "Host status is unknown",
+    });
+    if style.reasons || status == HostStatus::Unknown {
+        let _ = write!(text, ", received {}", reason(&verdict, host.ip()));
+    }
+    match host.latency {
+        Some(latency) => {
+            let _ = writeln!(text, " ({}s latency).", two_digits(latency.as_secs_f64()));
+        }
+        None => text.push_str(".\n"),
+    }
+    if !host.other_addresses.is_empty() {
+        let others: Vec<_> = host.other_addresses.iter().map(ToString::to_string).collect();
+        let name = host.given_name.as_deref().unwrap_or_default();
+        let _ = writeln!(text, "Other addresses for {name} (not scanned): {}", others.join(" "));
+    }
+    if let (Some(given), Some(dns)) = (&host.given_name, &host.dns_name)
+        && given != dns
+    {
+        let _ = writeln!(text, "rDNS record for {}: {dns}", host.address);
+    }
+    if style.verbosity >= 2 || style.debug > 0 {
+        let _ = writeln!(text, "Scanned at {} for {}s", host.scanned_at, host.elapsed.as_secs());
+    }
+    match host.ending {
+        Ending::Complete => {}
+        Ending::TimedOut => {
+            let _ = writeln!(text, "Skipping host {} due to host timeout", host.title());
+        }
+        Ending::Interrupted => {
+            let left = host.ports_unfinished;
+            let _ = writeln!(text, "Not finished: {left} ports of this host have no result");
+        }
+    }
+    if !host.ports.is_empty() {
+        let fold = Fold::new(style.verbosity, style.debug, style.open_only);
+        text.push_str(&port_table(&host.ports, &host.title(), host.ip(), fold, style.reasons));
+    }
+    text.push('\n');
+    text
+}
+
+fn down(host: &HostReport, mut text: String, style: Style) -> String {
+    match host.status {
+        Some((_, verdict)) if style.reasons => {
+            let _ = writeln!(text, " [host down, received {}]", reason(&verdict, host.ip()));
+        }
+        Some(_) => text.push_str(" [host down]\n"),
+        None => text.push_str(" [not finished]\n"),
+    }
+    text
+}
+
+/// Two significant digits, never an exponent.
+fn two_digits(seconds: f64) -> String {
+    if seconds <= 0.0 || !seconds.is_finite() {
+        return "0.0".to_owned();
+    }
+    let magnitude = format!("{seconds:.1e}");
+    let exponent: i32 = magnitude.split_once('e').and_then(|(_, digits)| digits.parse().ok()).unwrap_or(0);
+    let decimals = usize::try_from(1 - exponent).unwrap_or(0);
+    format!("{seconds:.decimals$}")
+}
+
+fn finished(summary: &Summary, destination: Destination) -> String {
+    let mut text = String::new();
+    let (hosts, up) = (summary.hosts, summary.hosts_up);
+    if !summary.local_troubles.is_empty() && (summary.unknown > 0 || summary.tell_overcome_trouble) {
+        let troubles: Vec<_> =
+            summary.local_troubles.iter().map(|(errno, count)| format!("{errno} {count} times")).collect();
+        let unknown = summary.unknown;
+        let _ = writeln!(
+            text,
+            "Trouble on this machine: {}; {unknown} ports or hosts are unknown because of it.",
+            troubles.join(", ")
+        );
+    }
+    if summary.interrupted {
+        text.push_str("Interrupted: what is above is what was known by then.\n");
+    }
+    if summary.may_be_hiding && destination == Destination::Screen {
+        text.push_str("Note: Host seems down. If it is really up, but blocking our ping probes, try -Pn\n");
+    }
+    let counts = format!(
+        "{hosts} IP address{} ({up} host{} up) scanned in {:.2} seconds",
+        if hosts == 1 { "" } else { "es" },
+        if up == 1 { "" } else { "s" },
+        summary.elapsed.as_secs_f64()
+    );
+    match destination {
+        Destination::Screen => {
+            let _ = writeln!(text, "scanner done: {counts}");
+        }
+        Destination::File => {
+            let _ = writeln!(text, "# scanner done at {} -- {counts}", summary.file_time);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_has_two_significant_digits_and_no_exponent() {
+        let table = [
+            (0.000_006, "0.0000060"),
+            (0.000_108, "0.00011"),
+            (0.02, "0.020"),
+            (0.099_9, "0.10"),
+            (1.234, "1.2"),
+            (12.34, "12"),
+            (0.0, "0.0"),
+        ];
+        for (seconds, text) in table {
+            assert_eq!(two_digits(seconds), text);
+        }
+    }
+}
