@@ -113,6 +113,16 @@ impl<S: 'static> Driver<S> {
         self.set_timer(io, now);
     }
 
+    /// Closes every socket and forgets the timer; look-ups under way are not answered any more.
+    pub fn detach(&mut self, io: &mut Io<S>) {
+        for (_, iod) in self.sockets.drain() {
+            io.iod_delete(iod);
+        }
+        if let Some((timer, _)) = self.timer.take() {
+            io.forget(timer);
+        }
+    }
+
     /// Does what the resolver wants done, answers apart.
     fn pump(&mut self, io: &mut Io<S>) {
         let now = io.now();

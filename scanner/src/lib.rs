@@ -3,7 +3,6 @@
 pub mod argv;
 pub mod cli;
 pub mod config;
-pub mod connect;
 pub mod escape;
 pub mod exit;
 pub mod order;
@@ -12,6 +11,7 @@ pub mod plan;
 pub mod ports;
 pub mod report;
 pub mod rtt;
+pub mod scan;
 pub mod services;
 pub mod simulator;
 pub mod target;

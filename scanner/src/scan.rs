@@ -1,0 +1,610 @@
+//! A connect scan on an event pool: the plan says what to do, this does it, and the consumers are told what came of it.
+//!
+//! While somebody watches (`-v`, any packet trace), the scan goes group by group, each discovery, then names, then
+//! ports, as people know it from transcripts. Otherwise the three overlap: ports are scanned as soon as their host is
+//! known to be up, and names are looked up beside that.
+
+mod names;
+mod probes;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use nsock::{EventId, Io, IodId, Pool};
+
+use crate::plan::{
+    Driver, Ending, HostId, HostStart, HostStatus, HostSummary, Next, Plan, PlanEvent, ProbeId, Settings,
+    Statistics,
+};
+use crate::report::{Consumer, HostReport, Phase, ScanEvent, Summary};
+use crate::target::{Address, Cursor, TargetSet};
+use crate::verdict::{Errno, PortState, Reason, Verdict};
+
+pub use names::{NameService, SystemNames};
+
+/// Hosts of a group, where the scan goes group by group.
+const GROUP_MAX: usize = 4096;
+
+/// Which hosts count as up without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Presumed {
+    /// None.
+    Nobody,
+    /// Addresses of this machine: there is nothing to find out. Only a privileged scan says so, as Nmap does.
+    Ourselves,
+    /// Everybody (`-Pn`).
+    Everybody,
+}
+
+/// How the scan goes about its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Course {
+    /// Group by group, one part after the other.
+    Phased,
+    /// Everything as soon as it can be.
+    Overlapped,
+}
+
+/// Whose names are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lookup {
+    /// Nobody's (`-n`).
+    Nobody,
+    /// Those of hosts that are up.
+    HostsUp,
+    /// Everybody's (`-R`).
+    Everybody,
+}
+
+/// What a scan is told before it starts.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// What to scan and how fast.
+    pub settings: Settings,
+    /// Descriptors that probes may use.
+    pub descriptors: usize,
+    /// Which hosts are not asked whether they are there.
+    pub presumed: Presumed,
+    /// Group by group, or not.
+    pub course: Course,
+    /// Whose names are looked up.
+    pub lookup: Lookup,
+    /// Whether `CONN` lines are wanted.
+    pub trace_connects: bool,
+    /// Whether local trouble is told even if all of it was overcome.
+    pub tell_overcome_trouble: bool,
+    /// When the program was started.
+    pub started: Instant,
+}
+
+impl Options {
+    /// The defaults for these settings.
+    #[must_use]
+    pub fn new(settings: Settings, descriptors: usize, started: Instant) -> Self {
+        Self {
+            settings,
+            descriptors,
+            presumed: Presumed::Nobody,
+            course: Course::Overlapped,
+            lookup: Lookup::Nobody,
+            trace_connects: false,
+            tell_overcome_trouble: false,
+            started,
+        }
+    }
+}
+
+/// A host of the scan, by its place in the order given.
+type Index = u64;
+
+/// A host that is not reported yet.
+#[derive(Debug)]
+struct Host {
+    report: HostReport,
+    name: Name,
+    /// Discovery probes under way: forgotten once one of them has an answer.
+    asking: Vec<(ProbeId, IodId)>,
+    since: Instant,
+    finished: bool,
+}
+
+/// How far the look-up of a host's name has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    NotAsked,
+    Asked,
+    Settled,
+}
+
+/// Which part of the scan the plan at hand is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Everything at once.
+    Whole,
+    Discovery,
+    Names,
+    Ports,
+    Over,
+}
+
+/// A scan: the state that the handlers work on.
+pub struct Scan {
+    options: Options,
+    targets: TargetSet,
+    cursor: Cursor,
+    plan: Plan,
+    stage: Stage,
+    stage_since: Instant,
+    hosts: BTreeMap<Index, Host>,
+    /// Hosts of the plan at hand.
+    indices: HashMap<HostId, Index>,
+    probes: HashMap<ProbeId, IodId>,
+    names: NameService,
+    /// Hosts whose names are being looked up.
+    names_asked: HashMap<IpAddr, Vec<Index>>,
+    /// Indices in the order given, those of reported hosts taken out.
+    unreported: VecDeque<Index>,
+    next_index: Index,
+    timer: Option<(EventId, Instant)>,
+    consumers: Vec<Box<dyn Consumer>>,
+    summary: Summary,
+    statistics: Statistics,
+    troubles: BTreeMap<Errno, u64>,
+    unwritable: Option<std::io::Error>,
+}
+
+impl Scan {
+    /// Plans a scan of these targets. The consumers get the events in the order given here.
+    #[must_use]
+    pub fn new(
+        options: Options,
+        targets: TargetSet,
+        names: NameService,
+        consumers: Vec<Box<dyn Consumer>>,
+        now: Instant,
+    ) -> Self {
+        let plan = Plan::new(options.settings.clone(), Driver::connect(options.descriptors), now);
+        Self {
+            options,
+            targets,
+            cursor: Cursor::default(),
+            plan,
+            stage: Stage::Over,
+            stage_since: now,
+            hosts: BTreeMap::new(),
+            indices: HashMap::new(),
+            probes: HashMap::new(),
+            names,
+            names_asked: HashMap::new(),
+            unreported: VecDeque::new(),
+            next_index: 0,
+            timer: None,
+            consumers,
+            summary: Summary::default(),
+            statistics: Statistics::default(),
+            troubles: BTreeMap::new(),
+            unwritable: None,
+        }
+    }
+
+    /// Where the resolver of the names finds its driver in this state.
+    pub fn dns(&mut self) -> &mut dns::Driver<Self> {
+        self.names.driver()
+    }
+
+    /// Runs the scan to its end, or until [`stop`](Self::stop).
+    ///
+    /// # Errors
+    /// The event loop's.
+    pub fn run(&mut self, pool: &mut Pool<Self>) -> Result<(), nsock::Error> {
+        self.begin_group(pool);
+        self.pump(pool);
+        pool.run(self, None)?;
+        Ok(())
+    }
+
+    /// Ends the scan: nothing more is sent, and what is known is reported.
+    pub fn stop(&mut self, io: &mut Io<Self>) {
+        self.stage = Stage::Over;
+        self.summary.interrupted = true;
+        self.plan.stop(io.now());
+        self.drain_events(io);
+        self.count_plan();
+        for host in self.hosts.values_mut() {
+            if !host.finished {
+                host.report.ending = Ending::Interrupted;
+                host.finished = true;
+            }
+            // A name that is still to come would be waited for.
+            host.name = Name::Settled;
+        }
+        self.report_finished();
+        io.loop_quit();
+    }
+
+    /// Gives back what the scan still holds of the pool: probes, timer, look-ups.
+    pub fn release(&mut self, io: &mut Io<Self>) {
+        for (_, iod) in self.probes.drain() {
+            io.iod_delete(iod);
+        }
+        if let Some((timer, _)) = self.timer.take() {
+            io.forget(timer);
+        }
+        if let NameService::Resolver(driver) = &mut self.names {
+            driver.detach(io);
+        }
+    }
+
+    /// Tells the consumers something that did not come from the scan itself.
+    pub fn tell(&mut self, event: ScanEvent<'_>) {
+        for consumer in &mut self.consumers {
+            if let Err(error) = consumer.event(event) {
+                self.unwritable.get_or_insert(error);
+            }
+        }
+    }
+
+    /// What is to be said at the end.
+    #[must_use]
+    pub fn summary(&self, now: Instant, file_time: String) -> Summary {
+        let down = self.summary.hosts - self.summary.hosts_up;
+        Summary {
+            elapsed: now.saturating_duration_since(self.options.started),
+            file_time,
+            local_troubles: self.troubles.iter().map(|(&errno, &count)| (errno, count)).collect(),
+            unknown: self.statistics.unknown,
+            may_be_hiding: self.summary.hosts == 1
+                && down == 1
+                && self.statistics.unknown == 0
+                && !self.summary.interrupted,
+            tell_overcome_trouble: self.options.tell_overcome_trouble,
+            ..self.summary.clone()
+        }
+    }
+
+    /// The first error that writing a report met, if any.
+    pub fn unwritable(&mut self) -> Option<std::io::Error> {
+        self.unwritable.take()
+    }
+
+    // ---- Groups and phases --------------------------------------------------------------------------------------
+
+    /// Begins the next group of targets, or the whole scan.
+    fn begin_group(&mut self, io: &mut Io<Self>) {
+        let now = io.now();
+        self.stage_since = now;
+        if self.options.course == Course::Overlapped {
+            self.stage = Stage::Whole;
+            return;
+        }
+        let mut group = Vec::new();
+        while group.len() < GROUP_MAX {
+            let Some(address) = self.targets.next_after(&mut self.cursor) else { break };
+            group.push(self.add_host(address, now));
+        }
+        if group.is_empty() {
+            self.count_plan();
+            self.stage = Stage::Over;
+            io.loop_quit();
+            return;
+        }
+        self.begin_discovery(io, now);
+    }
+
+    fn begin_discovery(&mut self, io: &mut Io<Self>, now: Instant) {
+        self.stage = Stage::Discovery;
+        let mut settings = self.options.settings.clone();
+        settings.ports = Vec::new();
+        let asked: Vec<_> = self
+            .unreported
+            .iter()
+            .copied()
+            .filter(|index| self.start_of(*index) == HostStart::Discover)
+            .collect();
+        if !asked.is_empty() {
+            let probes = settings.methods.len();
+            self.tell_phase_started(Phase::Discovery, &asked, probes);
+        }
+        self.begin_plan(settings, now);
+        for index in self.unreported.clone() {
+            self.enter(index, self.start_of(index), now);
+        }
+        self.plan.end_of_hosts();
+        self.pump(io);
+    }
+
+    fn begin_names(&mut self, io: &mut Io<Self>) {
+        let asked: Vec<_> = self.unreported.iter().copied().filter(|index| self.wants_name(*index)).collect();
+        if self.stage == Stage::Discovery {
+            self.tell_discovery_completed(io.now());
+        }
+        self.stage = Stage::Names;
+        self.stage_since = io.now();
+        if !asked.is_empty() {
+            self.tell_phase_started(Phase::Names, &asked, 1);
+            for index in asked {
+                self.ask_name(io, index);
+            }
+        }
+        if self.names_asked.is_empty() {
+            self.begin_ports(io);
+        }
+    }
+
+    fn begin_ports(&mut self, io: &mut Io<Self>) {
+        let now = io.now();
+        if self.stage == Stage::Names && self.options.lookup != Lookup::Nobody {
+            let total = self.hosts.values().filter(|host| host.name == Name::Settled).count();
+            if total > 0 {
+                let elapsed = now.saturating_duration_since(self.stage_since);
+                self.tell(ScanEvent::PhaseCompleted { phase: Phase::Names, elapsed, total });
+            }
+        }
+        self.stage = Stage::Ports;
+        self.stage_since = now;
+        let up: Vec<_> =
+            self.unreported.iter().copied().filter(|index| self.hosts[index].report.is_up()).collect();
+        // Hosts that are not up have nothing more to come.
+        for index in self.unreported.iter().filter(|index| !up.contains(index)) {
+            if let Some(host) = self.hosts.get_mut(index) {
+                host.finished = true;
+            }
+        }
+        if !up.is_empty() {
+            let ports = self.options.settings.ports.len();
+            self.tell_phase_started(Phase::Ports, &up, ports);
+        }
+        self.begin_plan(self.options.settings.clone(), now);
+        for index in up {
+            let reason =
+                self.hosts[&index].report.status.map_or(Reason::UserSet, |(_, verdict)| verdict.reason);
+            self.enter(index, HostStart::Up(reason), now);
+        }
+        self.plan.end_of_hosts();
+        self.report_finished();
+        self.pump(io);
+    }
+
+    fn begin_plan(&mut self, settings: Settings, now: Instant) {
+        self.count_plan();
+        self.plan = Plan::new(settings, Driver::connect(self.options.descriptors), now);
+        self.indices.clear();
+        self.probes.clear();
+        self.stage_since = now;
+    }
+
+    /// Adds what the plan at hand has counted to the totals.
+    fn count_plan(&mut self) {
+        self.statistics.unknown += self.plan.statistics().unknown;
+        for (&errno, &count) in self.plan.local_troubles() {
+            *self.troubles.entry(errno).or_default() += count;
+        }
+    }
+
+    /// The plan at hand has nothing more to do.
+    fn plan_finished(&mut self, io: &mut Io<Self>) {
+        match self.stage {
+            Stage::Discovery => self.begin_names(io),
+            Stage::Ports => {
+                self.tell_ports_completed(io.now());
+                self.report_finished();
+                self.begin_group(io);
+            }
+            Stage::Whole => {
+                self.report_finished();
+                if self.unreported.is_empty() {
+                    self.count_plan();
+                    self.stage = Stage::Over;
+                    io.loop_quit();
+                }
+            }
+            Stage::Names | Stage::Over => {}
+        }
+    }
+
+    fn tell_phase_started(&mut self, phase: Phase, hosts: &[Index], probes_per_host: usize) {
+        let only = match hosts {
+            [only] => self.hosts.get(only).map(|host| host.report.clone()),
+            _ => None,
+        };
+        self.tell(ScanEvent::PhaseStarted {
+            phase,
+            hosts: hosts.len(),
+            only: only.as_ref(),
+            probes_per_host,
+        });
+    }
+
+    fn tell_discovery_completed(&mut self, now: Instant) {
+        let total =
+            self.unreported.iter().filter(|index| self.start_of(**index) == HostStart::Discover).count();
+        if total > 0 {
+            let elapsed = now.saturating_duration_since(self.stage_since);
+            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Discovery, elapsed, total });
+        }
+    }
+
+    fn tell_ports_completed(&mut self, now: Instant) {
+        let scanned = self.indices.len();
+        if scanned > 0 {
+            let elapsed = now.saturating_duration_since(self.stage_since);
+            let total = scanned * self.options.settings.ports.len();
+            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Ports, elapsed, total });
+        }
+    }
+
+    // ---- Hosts --------------------------------------------------------------------------------------------------
+
+    fn add_host(&mut self, address: Address, now: Instant) -> Index {
+        let index = self.next_index;
+        self.next_index += 1;
+        let mut report = HostReport::new(address);
+        if let Some(given) = self.targets.given_name(address) {
+            report.given_name = Some(given.name.to_string());
+            report.other_addresses = given.other_addresses.clone();
+        }
+        report.scanned_at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+        let host = Host { report, name: Name::NotAsked, asking: Vec::new(), since: now, finished: false };
+        self.hosts.insert(index, host);
+        self.unreported.push_back(index);
+        index
+    }
+
+    fn start_of(&self, index: Index) -> HostStart {
+        let ip = self.hosts.get(&index).map(|host| host.report.ip());
+        match self.options.presumed {
+            Presumed::Everybody => HostStart::Up(Reason::UserSet),
+            Presumed::Ourselves if ip.is_some_and(|ip| ip.is_loopback()) => {
+                HostStart::Up(Reason::LocalhostResponse)
+            }
+            _ => HostStart::Discover,
+        }
+    }
+
+    fn enter(&mut self, index: Index, start: HostStart, now: Instant) {
+        let Some(host) = self.hosts.get(&index) else { return };
+        let id = self.plan.add_host(now, host.report.ip(), start);
+        self.indices.insert(id, index);
+    }
+
+    fn host_mut(&mut self, id: HostId) -> Option<&mut Host> {
+        self.hosts.get_mut(self.indices.get(&id)?)
+    }
+
+    /// Reports finished hosts in the order given, as far as their names are settled.
+    fn report_finished(&mut self) {
+        while let Some(index) = self.unreported.front().copied() {
+            if !self.hosts.get(&index).is_some_and(|host| host.finished && host.name != Name::Asked) {
+                return;
+            }
+            self.unreported.pop_front();
+            let Some(host) = self.hosts.remove(&index) else { continue };
+            self.summary.hosts += 1;
+            self.summary.hosts_up += u64::from(host.report.is_up());
+            self.tell(ScanEvent::Host(&host.report));
+        }
+    }
+
+    // ---- The plan -----------------------------------------------------------------------------------------------
+
+    /// Does what the plan wants done until it wants to wait.
+    fn pump(&mut self, io: &mut Io<Self>) {
+        loop {
+            let now = io.now();
+            while self.stage == Stage::Whole && self.plan.wants_hosts() {
+                let Some(address) = self.targets.next_after(&mut self.cursor) else {
+                    self.plan.end_of_hosts();
+                    break;
+                };
+                let index = self.add_host(address, now);
+                self.enter(index, self.start_of(index), now);
+            }
+            let next = self.plan.next(now);
+            self.drain_events(io);
+            match next {
+                Next::Probe(probe) => self.send(io, &probe),
+                Next::Abandon(id) => self.abandon(io, id),
+                Next::Wait(until) => return self.set_timer(io, until),
+                Next::Finished => return self.plan_finished(io),
+            }
+        }
+    }
+
+    fn set_timer(&mut self, io: &mut Io<Self>, until: Option<Instant>) {
+        match (until, self.timer) {
+            (Some(until), Some((_, set))) if set <= until => return,
+            (_, Some((timer, _))) => {
+                io.forget(timer);
+            }
+            (_, None) => {}
+        }
+        self.timer = until.map(|until| {
+            let after = until.saturating_duration_since(io.now());
+            let timer = io.timer_create(after, |scan: &mut Self, io, _| {
+                scan.timer = None;
+                scan.pump(io);
+            });
+            (timer, until)
+        });
+    }
+
+    fn drain_events(&mut self, io: &mut Io<Self>) {
+        while let Some(event) = self.plan.poll_event() {
+            match event {
+                PlanEvent::HostStatus { host, status, verdict, latency, .. } => {
+                    self.status_known(io, host, status, verdict, latency);
+                }
+                PlanEvent::Port { host, port, verdict } => self.port_known(host, port, verdict),
+                PlanEvent::HostFinished { host, summary, .. } => self.host_finished(io.now(), host, summary),
+                PlanEvent::LocalTrouble { .. } => {}
+            }
+        }
+    }
+
+    fn status_known(
+        &mut self,
+        io: &mut Io<Self>,
+        id: HostId,
+        status: HostStatus,
+        verdict: Verdict,
+        latency: Option<Duration>,
+    ) {
+        let stage = self.stage;
+        let Some(&index) = self.indices.get(&id) else { return };
+        let Some(host) = self.hosts.get_mut(&index) else { return };
+        // In the phase of the ports the host was only told to be up; what proves it was found before.
+        if stage != Stage::Ports {
+            host.report.status = Some((status, verdict));
+        }
+        host.report.latency = latency.or(host.report.latency);
+        let asking = std::mem::take(&mut host.asking);
+        for (probe, iod) in asking {
+            io.iod_delete(iod);
+            self.probes.remove(&probe);
+            self.plan.handle_timeout(io.now(), probe);
+        }
+        if stage == Stage::Whole && self.wants_name(index) {
+            self.ask_name(io, index);
+        }
+    }
+
+    fn port_known(&mut self, id: HostId, port: u16, verdict: Verdict) {
+        let Some(host) = self.host_mut(id) else { return };
+        host.report.ports.add(port, verdict);
+        let address = host.report.address;
+        if verdict.state == PortState::Open {
+            self.tell(ScanEvent::OpenPort { address, port });
+        }
+    }
+
+    fn host_finished(&mut self, now: Instant, id: HostId, summary: HostSummary) {
+        let stage = self.stage;
+        let Some(host) = self.host_mut(id) else { return };
+        host.report.latency = summary.latency.or(host.report.latency);
+        host.report.ending = summary.ending;
+        host.report.ports_unfinished = summary.ports_unfinished;
+        host.report.elapsed = now.saturating_duration_since(host.since);
+        if stage != Stage::Discovery || summary.ending != Ending::Complete {
+            host.finished = true;
+        }
+        if stage == Stage::Whole {
+            self.indices.remove(&id);
+        }
+        self.report_finished();
+    }
+}
+
+impl fmt::Debug for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan")
+            .field("stage", &self.stage)
+            .field("hosts", &self.hosts.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,147 @@
+//! Probes by `connect`: sending one, judging its end, and the `CONN` lines.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use nsock::{Connected, During, Event, Failure, Io};
+
+use super::Scan;
+use crate::plan::{Method, Probe, ProbeId, ProbeKind};
+use crate::report::ScanEvent;
+use crate::target::Address;
+use crate::verdict::{ConnectOutcome, Errno, IcmpError, IcmpVersion, judge_connect};
+
+impl Scan {
+    pub(super) fn send(&mut self, io: &mut Io<Self>, probe: &Probe) {
+        let id = probe.id;
+        let Some(address) = self.host_mut(probe.host).map(|host| host.report.address) else { return };
+        let port = match probe.kind {
+            ProbeKind::Port(port) | ProbeKind::Discovery(Method::Connect(port)) => port,
+            // A connect scan is planned with connects only.
+            ProbeKind::Discovery(_) => return,
+        };
+        let iod = io.iod_new();
+        self.probes.insert(id, iod);
+        if matches!(probe.kind, ProbeKind::Discovery(_))
+            && let Some(host) = self.host_mut(probe.host)
+        {
+            host.asking.push((id, iod));
+        }
+        let event = io.connect_tcp(
+            iod,
+            address.socket(port),
+            Some(probe.timeout),
+            move |scan: &mut Self, io, event| {
+                scan.connected(io, id, address, port, &event);
+            },
+        );
+        if self.options.trace_connects {
+            match io.failure(event) {
+                None => self.conn(io, address, port, Errno::EINPROGRESS),
+                Some(failure) => self.conn_failure(io, address, port, failure),
+            }
+        }
+    }
+
+    pub(super) fn abandon(&mut self, io: &mut Io<Self>, id: ProbeId) {
+        if let Some(iod) = self.probes.remove(&id) {
+            io.iod_delete(iod);
+        }
+    }
+
+    fn connected(
+        &mut self,
+        io: &mut Io<Self>,
+        id: ProbeId,
+        to: Address,
+        port: u16,
+        event: &Event<Connected>,
+    ) {
+        let now = io.now();
+        self.probes.remove(&id);
+        if let Some(host) = self.host_mut(id.host()) {
+            host.asking.retain(|(asking, _)| *asking != id);
+        }
+        let outcome = match event.outcome {
+            Ok(connected) if io.iod_local(event.iod) == Some(connected.peer) => {
+                // The system chose the very port that is looked at, and we are talking to ourselves.
+                ConnectOutcome::LocalTrouble(Errno::EADDRINUSE)
+            }
+            Ok(_) => {
+                self.conn_text(io, to, port, "Connected");
+                // A reset leaves no TIME_WAIT behind, and what cannot be set changes nothing else.
+                let _ = io.iod_set_linger(event.iod, Duration::ZERO);
+                judge_connect(None, None)
+            }
+            Err(Failure::Io { errno, during }) => {
+                let failure = Failure::Io { errno, during };
+                let icmp = io.iod_icmp_error(event.iod).map(|error| icmp_error(to.ip(), error));
+                if during == During::Handshake {
+                    self.conn_failure(io, to, port, failure);
+                }
+                judge(Errno::new(errno), during, icmp)
+            }
+            Err(_) => ConnectOutcome::Silence,
+        };
+        io.iod_delete(event.iod);
+        match outcome {
+            ConnectOutcome::Answer(verdict) => self.plan.handle_reply(now, id, verdict),
+            ConnectOutcome::Silence => self.plan.handle_timeout(now, id),
+            ConnectOutcome::LocalTrouble(errno) => self.plan.handle_local_trouble(now, id, errno),
+        }
+        self.pump(io);
+    }
+
+    fn conn_failure(&mut self, io: &mut Io<Self>, to: Address, port: u16, failure: Failure) {
+        if let Some(errno) = failure.errno() {
+            self.conn(io, to, port, Errno::new(errno));
+        }
+    }
+
+    fn conn(&mut self, io: &mut Io<Self>, to: Address, port: u16, errno: Errno) {
+        if self.options.trace_connects {
+            let text = std::io::Error::from_raw_os_error(errno.raw()).to_string();
+            let text = text.split(" (os error").next().unwrap_or_default();
+            self.conn_text(io, to, port, text);
+        }
+    }
+
+    fn conn_text(&mut self, io: &mut Io<Self>, to: Address, port: u16, result: &str) {
+        if self.options.trace_connects {
+            let at = io.now().saturating_duration_since(self.options.started);
+            self.tell(ScanEvent::Connect { at, to, port, result });
+        }
+    }
+}
+
+/// What the end of a connect means. What `connect` itself refuses never left this machine, and is its own trouble;
+/// but for a refusal, which on loopback can be there that fast.
+fn judge(errno: Errno, during: During, icmp: Option<IcmpError>) -> ConnectOutcome {
+    match during {
+        During::Handshake => judge_connect(Some(errno), icmp),
+        During::Connect if errno == Errno::ECONNREFUSED => judge_connect(Some(errno), icmp),
+        _ => ConnectOutcome::LocalTrouble(errno),
+    }
+}
+
+fn icmp_error(target: IpAddr, error: nsock::IcmpError) -> IcmpError {
+    let version = if target.is_ipv4() { IcmpVersion::V4 } else { IcmpVersion::V6 };
+    IcmpError::new(version, error.kind, error.code, error.from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_connect_itself_refuses_is_this_machines_trouble() {
+        for errno in
+            [Errno::EHOSTUNREACH, Errno::ENETUNREACH, Errno::EACCES, Errno::EPERM, Errno::EADDRNOTAVAIL]
+        {
+            assert_eq!(judge(errno, During::Connect, None), ConnectOutcome::LocalTrouble(errno));
+        }
+        assert!(matches!(judge(Errno::ECONNREFUSED, During::Connect, None), ConnectOutcome::Answer(_)));
+        assert!(matches!(judge(Errno::EHOSTUNREACH, During::Handshake, None), ConnectOutcome::Answer(_)));
+        assert_eq!(judge(Errno::EMFILE, During::Socket, None), ConnectOutcome::LocalTrouble(Errno::EMFILE));
+    }
+}
