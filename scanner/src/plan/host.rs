@@ -340,7 +340,7 @@ impl Host {
             latency: self.rtt.smoothed(),
             variation: self.rtt.variation(),
             timeout: self.rtt.timeout(),
-            answers_limited: self.limiter.limit(),
+            answers_limited: self.limiter.seen(),
         }
     }
 }
