@@ -81,8 +81,9 @@ const UNREPORTED_GROUPS_MAX: usize = 2;
 enum Timer {
     /// A host held by a gate may be asked again.
     Wake(HostId),
-    /// A probe's time-out passes, if the plan counts time-outs; else one that was given too much is abandoned.
-    Deadline(ProbeId),
+    /// The time-out of a probe sent then passes, if the plan counts time-outs; else one that was given too much is
+    /// abandoned.
+    Deadline(ProbeId, Instant),
     /// A refused probe is sent again.
     Retry(ProbeId),
     /// A host's own time-out passes.
@@ -291,9 +292,12 @@ impl Plan {
     }
 
     /// The id of a try of a port probe, for a driver that finds host, port and try in a reply rather than keep a
-    /// table. `None` if the host is gone or the port is not one of the plan's.
+    /// table. `None` if the host is gone, or if the plan has no such port or try.
     #[must_use]
     pub fn port_probe(&self, host: HostId, port: u16, try_number: u8) -> Option<ProbeId> {
+        if try_number > self.settings.timing.retries_max {
+            return None;
+        }
         let index = self.settings.ports.binary_search(&port).ok()?;
         let position = self.host(host)?.ports.position(index)?;
         Some(ProbeId { host, target: Target::Port(position), try_number })

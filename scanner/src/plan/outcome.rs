@@ -35,7 +35,7 @@ impl Plan {
                 self.rtt.sample(round_trip);
                 for (sent, id) in overdue {
                     let deadline = sent + self.probe_timeout(id);
-                    self.calendar.push(deadline.max(now), Timer::Deadline(id));
+                    self.calendar.push(deadline.max(now), Timer::Deadline(id, sent));
                 }
             }
         }

@@ -62,10 +62,14 @@ impl Plan {
                 self.send(now, ProbeId { host: id, target, try_number })
             }
             Offer::Held(until) => {
-                self.hold(id, until);
+                self.hold(id);
+                self.rest(id, until);
                 None
             }
-            Offer::Idle => None,
+            Offer::Idle(until) => {
+                self.rest(id, until);
+                None
+            }
             Offer::Absent(status, verdict) => {
                 self.host_is_absent(now, id, status, verdict);
                 None
@@ -87,20 +91,23 @@ impl Plan {
         }
     }
 
-    /// A gate holds a host, maybe until a time.
-    pub(super) fn hold(&mut self, id: HostId, until: Option<Instant>) {
-        let wants_held = self.min_rate.is_some();
-        let Some(host) = self.host_mut(id) else { return };
-        let newly_held = wants_held && !std::mem::replace(&mut host.held, wants_held);
-        // An earlier timer finds the gate still shut and sets this one then.
-        let timer = until.filter(|&at| host.wake.is_none_or(|wake| at < wake));
-        if timer.is_some() {
-            host.wake = timer;
-        }
-        if newly_held {
+    /// A gate holds a host, which a minimum rate may overrule.
+    fn hold(&mut self, id: HostId) {
+        if self.min_rate.is_some()
+            && let Some(host) = self.host_mut(id)
+            && !std::mem::replace(&mut host.held, true)
+        {
             self.held.push_back(id);
         }
-        if let Some(at) = timer {
+    }
+
+    /// A host is to be asked again at a time. A timer that strikes earlier sets this one then.
+    fn rest(&mut self, id: HostId, until: Option<Instant>) {
+        if let Some(at) = until
+            && let Some(host) = self.host_mut(id)
+            && host.wake.is_none_or(|wake| at < wake)
+        {
+            host.wake = Some(at);
             self.calendar.push(at, Timer::Wake(id));
         }
     }
@@ -136,7 +143,7 @@ impl Plan {
             min_rate.take(now);
         }
         if self.driver.late_replies {
-            self.calendar.push(now + timeout, Timer::Deadline(id));
+            self.calendar.push(now + timeout, Timer::Deadline(id, now));
         }
         self.statistics.sent += 1;
         self.statistics.retransmitted += u64::from(id.try_number > 0);
@@ -187,13 +194,13 @@ impl Plan {
                 }
                 self.wake(id);
             }
-            Timer::Deadline(id) if self.flights.is_live(id) => {
+            Timer::Deadline(id, sent) if self.flights.is_live(id, sent) => {
                 if !self.driver.late_replies {
                     self.abandoned.push_back(id);
                 }
                 self.handle_timeout(now, id);
             }
-            Timer::Deadline(_) => {}
+            Timer::Deadline(..) => {}
             Timer::Retry(id) => self.local.retry(id),
             Timer::HostTimeout(id) => self.finish(now, id, Ending::TimedOut),
         }
