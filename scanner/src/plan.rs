@@ -22,7 +22,7 @@
 //! * *A limit on answers* is told apart from loss by cutting the rate and looking whether fewer answers come; the
 //!   host is then paced to a little more than it answers.
 //! * *Local trouble* shrinks the number of probes in flight, is retried, and ends as
-//!   [`PortState::Unknown`](crate::verdict::PortState::Unknown) if it stays.
+//!   [`PortState::Unknown`] if it stays.
 //!
 //! Every call costs the same however many hosts, ports and timers there are, but for the timer buckets, which are
 //! ordered by a tree of at most a few thousand.
@@ -40,6 +40,7 @@ mod local;
 mod outcome;
 mod ports;
 mod report;
+mod schedule;
 mod settings;
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use event::{
     Ending, HostId, HostStatus, HostSummary, Next, PlanEvent, Probe, ProbeId, ProbeKind, Statistics,
@@ -60,7 +61,7 @@ use discovery::Discovery;
 use event::Target;
 use evidence::Tries;
 use flight::Flights;
-use host::{Gates, Host, Offer, Phase};
+use host::{Gates, Host, Phase};
 use interner::Verdicts;
 use local::LocalTroubles;
 use report::Queued;
@@ -74,16 +75,15 @@ use crate::verdict::{Errno, PortState, Verdict};
 const GROUP_SILENCE_BURST: u32 = 1000;
 /// Hosts may be finished this many groups ahead of one that is not, since they are reported in order.
 const UNREPORTED_GROUPS_MAX: usize = 2;
-/// Answers about the local link come sooner than others, so a neighbor is waited for this long at most.
-const NEIGHBOR_TIMEOUT_MAX: Duration = Duration::from_millis(400);
 
 /// Something that happens at a time.
 #[derive(Clone, Copy, Debug)]
 enum Timer {
     /// A host held by a gate may be asked again.
     Wake(HostId),
-    /// A probe's time-out passes, if the plan counts time-outs; else one that was given too much is abandoned.
-    Deadline(ProbeId),
+    /// The time-out of a probe sent then passes, if the plan counts time-outs; else one that was given too much is
+    /// abandoned.
+    Deadline(ProbeId, Instant),
     /// A refused probe is sent again.
     Retry(ProbeId),
     /// A host's own time-out passes.
@@ -292,9 +292,12 @@ impl Plan {
     }
 
     /// The id of a try of a port probe, for a driver that finds host, port and try in a reply rather than keep a
-    /// table. `None` if the host is gone or the port is not one of the plan's.
+    /// table. `None` if the host is gone, or if the plan has no such port or try.
     #[must_use]
     pub fn port_probe(&self, host: HostId, port: u16, try_number: u8) -> Option<ProbeId> {
+        if try_number > self.settings.timing.retries_max {
+            return None;
+        }
         let index = self.settings.ports.binary_search(&port).ok()?;
         let position = self.host(host)?.ports.position(index)?;
         Some(ProbeId { host, target: Target::Port(position), try_number })
@@ -306,193 +309,5 @@ impl Plan {
 
     fn host_mut(&mut self, id: HostId) -> Option<&mut Host> {
         self.hosts.get_mut(id.slot as usize)?.as_deref_mut().filter(|host| host.id == id)
-    }
-
-    /// Until when no probe may go to any host: `Some(None)` is until an outcome.
-    fn common_gate(&mut self, now: Instant, gates: Gates) -> Option<Option<Instant>> {
-        if self.flights.live() >= self.local.budget() {
-            return Some(None);
-        }
-        let rate = self.max_rate.and_then(|max_rate| max_rate.wait(now));
-        if let Some(at) = self.local.pause(now).max(rate) {
-            return Some(Some(at));
-        }
-        if gates == Gates::Observed {
-            return self.silence.wait(now).map(Some);
-        }
-        None
-    }
-
-    fn wait_or_finish(&self, until: Option<Instant>) -> Next {
-        if self.active == 0 && self.ended {
-            return Next::Finished;
-        }
-        let timer = self.calendar.next();
-        Next::Wait(until.into_iter().chain(timer).min())
-    }
-
-    /// The next host to ask, and among those held by a gate if gates are overruled.
-    fn next_candidate(&mut self, gates: Gates) -> Option<HostId> {
-        loop {
-            let (id, held) = match self.ready.pop_front() {
-                Some(id) => (id, false),
-                None if gates == Gates::Overruled => (self.held.pop_front()?, true),
-                None => return None,
-            };
-            let Some(host) = self.host_mut(id) else { continue };
-            if held {
-                host.held = false;
-            } else {
-                host.queued = false;
-            }
-            return Some(id);
-        }
-    }
-
-    /// Asks one host for a probe; parks it if it has none.
-    fn ask(&mut self, now: Instant, id: HostId, gates: Gates) -> Option<Probe> {
-        let worth = (self.rounds_worth(), self.discovery_timeout(id));
-        let host = self.hosts.get_mut(id.slot as usize)?.as_deref_mut().filter(|host| host.id == id)?;
-        match host.offer(now, gates, &mut self.flights, worth) {
-            Offer::Probe(target, try_number) => {
-                self.wake(id);
-                self.send(now, ProbeId { host: id, target, try_number })
-            }
-            Offer::Held(until) => {
-                self.hold(id, until);
-                None
-            }
-            Offer::Idle => None,
-            Offer::Absent(status, verdict) => {
-                self.host_is_absent(now, id, status, verdict);
-                None
-            }
-            Offer::Over => {
-                self.finish(now, id, Ending::Complete);
-                None
-            }
-        }
-    }
-
-    /// Puts a host back into the queue of those to be asked.
-    fn wake(&mut self, id: HostId) {
-        if let Some(host) = self.host_mut(id)
-            && host.is_active()
-            && !std::mem::replace(&mut host.queued, true)
-        {
-            self.ready.push_back(id);
-        }
-    }
-
-    /// A gate holds a host, maybe until a time.
-    fn hold(&mut self, id: HostId, until: Option<Instant>) {
-        let wants_held = self.min_rate.is_some();
-        let Some(host) = self.host_mut(id) else { return };
-        let newly_held = wants_held && !std::mem::replace(&mut host.held, wants_held);
-        // An earlier timer finds the gate still shut and sets this one then.
-        let timer = until.filter(|&at| host.wake.is_none_or(|wake| at < wake));
-        if timer.is_some() {
-            host.wake = timer;
-        }
-        if newly_held {
-            self.held.push_back(id);
-        }
-        if let Some(at) = timer {
-            self.calendar.push(at, Timer::Wake(id));
-        }
-    }
-
-    /// Sends again a probe the local system refused before.
-    fn resume(&mut self, now: Instant, id: ProbeId) -> Option<Probe> {
-        let host = self.hosts.get_mut(id.host.slot as usize)?.as_deref_mut().filter(|h| h.id == id.host)?;
-        let wanted = host.resume(id.target);
-        if wanted {
-            return self.send(now, id);
-        }
-        self.local.forget(id);
-        self.wake(id.host);
-        self.conclude_if_over(now, id.host);
-        None
-    }
-
-    fn send(&mut self, now: Instant, id: ProbeId) -> Option<Probe> {
-        let timeout = self.probe_timeout(id);
-        let scan_delay = self.settings.timing.scan_delay;
-        let host = self.hosts.get_mut(id.host.slot as usize)?.as_deref_mut()?;
-        let kind = match id.target {
-            Target::Method(method) => ProbeKind::Discovery(*self.settings.methods.get(method as usize)?),
-            Target::Port(position) => ProbeKind::Port(*self.settings.ports.get(host.ports.index(position)?)?),
-        };
-        host.handle_sent(now, id, scan_delay);
-        self.flights.insert(id, now);
-        self.silence.take(now);
-        if let Some(max_rate) = &mut self.max_rate {
-            max_rate.take(now);
-        }
-        if let Some(min_rate) = &mut self.min_rate {
-            min_rate.take(now);
-        }
-        if self.driver.late_replies {
-            self.calendar.push(now + timeout, Timer::Deadline(id));
-        }
-        self.statistics.sent += 1;
-        self.statistics.retransmitted += u64::from(id.try_number > 0);
-        Some(Probe { id, host: id.host, address: host.address, kind, try_number: id.try_number, timeout })
-    }
-
-    /// How long a probe is waited for. A host without samples gets the first time-out in full, and more if the
-    /// others are slower than that: a time-out learned from near hosts would cost the answers of far ones.
-    fn probe_timeout(&self, id: ProbeId) -> Duration {
-        let Some(host) = self.host(id.host) else { return self.settings.timing.rtt.initial };
-        let base = if host.rtt.is_known() {
-            host.rtt.timeout_of_try(id.try_number)
-        } else {
-            host.rtt.timeout_of_try(id.try_number).max(self.rtt.timeout_of_try(id.try_number))
-        };
-        match id.target {
-            Target::Port(_) => base,
-            Target::Method(method) => {
-                let first = self.discovery_timeout(id.host);
-                let first = match self.settings.methods.get(method as usize) {
-                    Some(Method::Neighbor) => first.min(NEIGHBOR_TIMEOUT_MAX),
-                    _ => first,
-                };
-                Discovery::timeout(first, id.try_number)
-            }
-        }
-    }
-
-    /// The time-out of a host's first discovery round.
-    fn discovery_timeout(&self, id: HostId) -> Duration {
-        let own = self.host(id).map_or(self.settings.timing.rtt.initial, |host| host.rtt.timeout());
-        let own = if self.rtt.is_known() { own.max(self.rtt.timeout()) } else { own };
-        let neighbors = self.settings.methods.iter().all(|&method| method == Method::Neighbor);
-        if neighbors { own.min(NEIGHBOR_TIMEOUT_MAX) } else { own }
-    }
-
-    /// Discovery rounds worth making, by the loss seen in the discovery of all hosts.
-    fn rounds_worth(&self) -> u8 {
-        self.discovery_tries.retries_worth(self.settings.timing.retries_max).saturating_add(1)
-    }
-
-    fn handle_timer(&mut self, now: Instant, timer: Timer) {
-        match timer {
-            Timer::Wake(id) => {
-                if let Some(host) = self.host_mut(id) {
-                    host.wake = None;
-                    host.note_silence(now);
-                }
-                self.wake(id);
-            }
-            Timer::Deadline(id) if self.flights.is_live(id) => {
-                if !self.driver.late_replies {
-                    self.abandoned.push_back(id);
-                }
-                self.handle_timeout(now, id);
-            }
-            Timer::Deadline(_) => {}
-            Timer::Retry(id) => self.local.retry(id),
-            Timer::HostTimeout(id) => self.finish(now, id, Ending::TimedOut),
-        }
     }
 }

@@ -73,6 +73,7 @@ impl Template {
             scan_delay_max_udp: ms(1000),
             parallelism: Parallelism::Dynamic,
             host_timeout: None,
+            // The reference starts at 10 and slows at 75, because a silent host holds its window shut; here it does not.
             window: WindowLimits {
                 initial: 50,
                 min: 4,

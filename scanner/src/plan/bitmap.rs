@@ -38,6 +38,12 @@ impl Bitmap {
         }
     }
 
+    /// Bytes of heap.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.words.capacity() * size_of::<u64>()
+    }
+
     /// Takes out the next position, going round from where the last one was found.
     pub(super) fn take_next(&mut self) -> Option<u32> {
         if self.count == 0 {

@@ -122,6 +122,12 @@ impl Discovery {
         self.settled.insert(method);
     }
 
+    /// A probe was answered in a way that is not to be believed: as good as silence, but not worth another probe.
+    pub(super) fn handle_disbelieved(&mut self, method: u32) {
+        self.silent = true;
+        self.settled.insert(method);
+    }
+
     /// A probe came to its end, whatever that was.
     pub(super) const fn handle_landed(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);

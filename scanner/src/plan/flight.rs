@@ -35,9 +35,9 @@ impl Flights {
         self.live
     }
 
-    /// True if the probe is in flight.
-    pub(super) fn is_live(&self, id: ProbeId) -> bool {
-        self.probes.get(&id).is_some_and(|flight| flight.live)
+    /// True if the probe is in flight, as sent at `sent` (one that was refused is sent again under its id).
+    pub(super) fn is_live(&self, id: ProbeId, sent: Instant) -> bool {
+        self.probes.get(&id).is_some_and(|flight| flight.live && flight.sent == sent)
     }
 
     /// A probe is sent.

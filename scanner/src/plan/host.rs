@@ -45,8 +45,8 @@ pub(super) enum Offer {
     Probe(Target, u8),
     /// There is something to send, but not before an outcome or this time.
     Held(Option<Instant>),
-    /// There is nothing to send before an outcome.
-    Idle,
+    /// There is nothing to send before an outcome or this time.
+    Idle(Option<Instant>),
     /// Discovery ended without a sign of life.
     Absent(HostStatus, Verdict),
     /// Nothing is left to do.
@@ -98,7 +98,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// A host whose phase is `phase`.
+    /// A host in a phase.
     pub(super) fn new(id: HostId, address: IpAddr, phase: Phase, settings: &Settings, now: Instant) -> Self {
         let timing = &settings.timing;
         let most = settings.max_parallelism.unwrap_or(HALF_OPEN_PER_HOST_MAX).max(1);
@@ -158,21 +158,19 @@ impl Host {
             Phase::Ports => !self.is_over(),
             Phase::Waiting | Phase::Finished(_) => false,
         };
-        if has_work && gates == Gates::Observed && gate != Gate::Open {
-            return match gate {
-                Gate::Until(at) => Offer::Held(Some(at)),
-                Gate::Open | Gate::Shut => Offer::Held(None),
-            };
+        match gate {
+            Gate::Until(at) if has_work && gates == Gates::Observed => return Offer::Held(Some(at)),
+            Gate::Shut if has_work && gates == Gates::Observed => return Offer::Held(None),
+            _ => {}
         }
         match &mut self.phase {
             Phase::Discovery(discovery) => match discovery.step(now, rounds, timeout) {
                 Step::Probe(method, round) => Offer::Probe(Target::Method(method), round),
-                Step::Wait(Some(at)) => Offer::Held(Some(at)),
-                Step::Wait(None) => Offer::Idle,
+                Step::Wait(until) => Offer::Idle(until),
                 Step::Over(status, verdict) => Offer::Absent(status, verdict),
             },
             Phase::Ports => self.offer_port(),
-            Phase::Waiting | Phase::Finished(_) => Offer::Idle,
+            Phase::Waiting | Phase::Finished(_) => Offer::Idle(None),
         }
     }
 
@@ -182,7 +180,7 @@ impl Host {
         {
             return Offer::Probe(Target::Port(position), try_number);
         }
-        if self.is_over() { Offer::Over } else { Offer::Idle }
+        if self.is_over() { Offer::Over } else { Offer::Idle(None) }
     }
 
     /// True if the ports need no further probe.
@@ -340,7 +338,7 @@ impl Host {
             latency: self.rtt.smoothed(),
             variation: self.rtt.variation(),
             timeout: self.rtt.timeout(),
-            answers_limited: self.limiter.limit(),
+            answers_limited: self.limiter.seen(),
         }
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use crate::pacer::{MaxRate, Rate};
 
 /// Answers by which a stretch of time is judged while nothing is suspected.
-const FREE_ANSWERS: u32 = 8;
+const FREE_ANSWERS: u32 = 4;
 /// Answers that would have come at the old rate before a cut or raised rate is judged.
-const TRIAL_ANSWERS: f64 = 12.0;
+const TRIAL_ANSWERS: f64 = 8.0;
 /// Shortest and longest stretch that is judged.
 const SPAN_MIN: Duration = Duration::from_millis(200);
 /// See [`SPAN_MIN`].
@@ -19,6 +19,8 @@ const SPAN_MAX: Duration = Duration::from_secs(2);
 const STEADY: f64 = 0.6;
 /// However deep the cut, a limit keeps at least this part of the answers coming.
 const LIMIT_KEPT: f64 = 0.5;
+/// From this share on it is taken for all.
+const RETRIED_ONLY: f64 = 0.9;
 /// A limited host is sent this many times what it answers: its limit stays used up.
 const GAIN: f64 = 1.25;
 /// Every so many stretches a limited host is sent twice as much, to see whether the limit is still there.
@@ -37,7 +39,7 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 pub(super) enum Worth {
     /// A try; there will be another.
     Try,
-    /// The last chance of its port.
+    /// The last chance of its port, or of those that follow.
     LastTry,
 }
 
@@ -94,6 +96,8 @@ pub(super) struct Limiter {
     pacer: Option<MaxRate>,
     cool_down: Duration,
     trusted_until: Instant,
+    // The last limit that was believed for a while, for the report.
+    seen: Option<Rate>,
 }
 
 impl Limiter {
@@ -109,6 +113,7 @@ impl Limiter {
             pacer: None,
             cool_down: COOL_DOWN,
             trusted_until: now,
+            seen: None,
         }
     }
 
@@ -117,8 +122,13 @@ impl Limiter {
         self.pacer.and_then(|pacer| pacer.wait(now))
     }
 
-    /// The limit, if there is one.
-    pub(super) fn limit(&self) -> Option<Rate> {
+    /// The limit that was found, if one was.
+    pub(super) const fn seen(&self) -> Option<Rate> {
+        self.seen
+    }
+
+    /// The limit believed now.
+    fn limit(&self) -> Option<Rate> {
         match self.belief {
             Belief::Limited { answered, .. } | Belief::Raised { answered } => Rate::per_second(answered),
             Belief::Free { .. } | Belief::Trial { .. } => None,
@@ -130,8 +140,8 @@ impl Limiter {
         matches!(self.belief, Belief::Free { .. })
     }
 
-    /// A probe was sent. After the last try of a port the next probe waits until the limit surely allows another
-    /// answer, so that last tries are not wasted on a limit that is used up.
+    /// A probe was sent. Around last tries the next probe waits until the limit surely allows another answer, so that
+    /// they are not wasted on a limit that is used up.
     pub(super) fn handle_sent(&mut self, now: Instant, worth: Worth) {
         self.span.sent += 1;
         let last = worth == Worth::LastTry;
@@ -186,7 +196,7 @@ impl Limiter {
         }
     }
 
-    /// Two stretches of many answered retries, with as many answers in the one as in the other, are suspicious.
+    /// Many answered retries are suspicious, if as many come in two stretches, or if nothing but retries is answered.
     fn suspect(&mut self, now: Instant, span: Span, flow: Flow, suspicion: Option<f64>) {
         let retried = f64::from(span.retried) / f64::from(span.answered.max(1));
         let suspicious = span.answered >= FREE_ANSWERS
@@ -195,7 +205,7 @@ impl Limiter {
             && GAIN * flow.answered < 0.9 * flow.sent;
         let steady =
             suspicion.is_some_and(|before| flow.answered.min(before) >= STEADY * flow.answered.max(before));
-        if suspicious && steady {
+        if suspicious && (steady || retried > RETRIED_ONLY) {
             self.belief = Belief::Trial { before: flow };
             self.ratio = GAIN;
             self.free_above = 2.0 * flow.sent;
@@ -222,6 +232,7 @@ impl Limiter {
             return self.release(now);
         }
         let answered = f64::midpoint(answered, flow.answered);
+        self.seen = Rate::per_second(answered);
         if spans >= RAISE_EVERY {
             self.belief = Belief::Raised { answered };
             self.pace(2.0 * self.ratio * answered);
@@ -230,6 +241,7 @@ impl Limiter {
             self.pace(self.ratio * answered);
         }
         if 2.0 * self.ratio * answered > self.free_above {
+            self.seen = None;
             self.release(now);
         }
     }

@@ -35,7 +35,7 @@ impl Plan {
                 self.rtt.sample(round_trip);
                 for (sent, id) in overdue {
                     let deadline = sent + self.probe_timeout(id);
-                    self.calendar.push(deadline.max(now), Timer::Deadline(id));
+                    self.calendar.push(deadline.max(now), Timer::Deadline(id, sent));
                 }
             }
         }
@@ -106,7 +106,11 @@ impl Plan {
         let Phase::Discovery(discovery) = &mut host.phase else { return false };
         if !verdict.proves_up(address, resets) {
             let news = !discovery.is_settled(method);
-            discovery.handle_evidence(method, verdict);
+            if verdict.is_by(address) {
+                discovery.handle_disbelieved(method);
+            } else {
+                discovery.handle_evidence(method, verdict);
+            }
             return news;
         }
         self.discovery_tries.handle_answer(id.try_number);

@@ -122,9 +122,11 @@ impl PortTable {
         self.waiting[usize::from(try_number)].insert(position);
     }
 
-    /// True if no try follows this one.
-    pub(super) const fn is_last(&self, try_number: u8) -> bool {
-        try_number >= self.retries_max
+    /// True if no try follows this one, or if only last tries are waiting.
+    pub(super) fn is_last(&self, try_number: u8) -> bool {
+        let others = usize::from(self.retries_max.saturating_sub(1));
+        let only_last = self.fresh == self.len && self.waiting.iter().take(others).all(|w| w.count() == 0);
+        try_number >= self.retries_max || only_last
     }
 
     /// True if the port need not be probed any more.
@@ -180,5 +182,38 @@ impl PortTable {
     /// Gives back what only a running scan needs.
     pub(super) fn shrink(&mut self) {
         self.waiting = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::Template;
+
+    #[test]
+    fn a_full_table_of_every_port_takes_a_quarter_of_a_megabyte() {
+        let settings = Settings::new(Template::Normal, (0..=u16::MAX).collect());
+        let mut table = PortTable::new(&settings, 0);
+        for position in 0..table.len() {
+            for try_number in 0..=settings.timing.retries_max {
+                table.handle_timeout(position, try_number);
+            }
+            table.keep(position, 1);
+        }
+        let bitmaps = 2 + table.waiting.len();
+        let bytes = bitmaps * Bitmap::new(table.len()).bytes() + table.answers.capacity() * size_of::<u16>();
+        assert_eq!(bitmaps, 12);
+        assert!(bytes < 256 * 1024, "{bytes}");
+    }
+
+    #[test]
+    fn every_position_is_a_port_and_back() {
+        let settings = Settings::new(Template::Normal, (1..=777).collect());
+        let table = PortTable::new(&settings, 3);
+        for position in 0..table.len() {
+            assert_eq!(table.index(position).and_then(|index| table.position(index)), Some(position));
+        }
+        assert_eq!(table.index(777), None);
+        assert_eq!(table.position(777), None);
     }
 }

@@ -85,7 +85,7 @@ pub struct Settings {
     pub ports: Vec<u16>,
     /// Their order.
     pub port_order: PortOrder,
-    /// The discovery methods, all tried at once.
+    /// The discovery methods, all tried at once. Without any, a host that is to be discovered is down.
     pub methods: Vec<Method>,
     /// Whether a reset proves a host up.
     pub resets: ResetEvidence,

@@ -67,7 +67,8 @@ fn ignored_resets_prove_nothing() {
     settings.resets = ResetEvidence::Ignored;
     let network = one_host(1, SimulatedHost::new(Behavior::Closed));
     let report = scan_all(settings, CONNECT, network, [(TARGET, HostStart::Discover)]);
-    assert_eq!(only(&report).status.unwrap().0, HostStatus::Down);
+    assert_eq!(status(&report), (HostStatus::Down, Reason::NoResponse));
+    assert_eq!(report.statistics.sent, 2);
 }
 
 #[test]
@@ -116,4 +117,20 @@ fn a_sweep_of_65536_addresses_keeps_few_at_hand_and_finds_every_host() {
     assert_eq!(report.statistics.hosts_down, 65_536 - 649);
     assert!(report.in_flight_peak <= 2 * group, "{}", report.in_flight_peak);
     assert!(report.elapsed < ms(20_000), "{:?}", report.elapsed);
+}
+
+#[test]
+fn many_ports_do_not_slow_the_search_for_hosts() {
+    let address = |n: u32| IpAddr::V4(Ipv4Addr::from(0xc612_0000 + n));
+    for (driver, limit) in [(Driver::connect(1000), ms(20_000)), (CONNECT, ms(4000)), (RAW, ms(4000))] {
+        let mut network = Network::new(1);
+        for n in (0..4096).step_by(101) {
+            network.add(address(n), SimulatedHost::new(Behavior::Closed).with_delay(ms(5), ms(5)));
+        }
+        let targets = (0..4096).map(|n| (address(n), HostStart::Discover));
+        let report = scan_all(settings(Template::Normal, 1..=1000, 1), driver, network, targets);
+        assert_eq!(report.statistics.hosts_up, 41);
+        assert!(report.elapsed < limit, "{driver:?} {:?}", report.elapsed);
+        assert!(report.hosts.iter().map(|host| host.address).eq((0..4096).map(address)));
+    }
 }

@@ -60,3 +60,14 @@ fn insane_keeps_its_cap_on_retries() {
     let report = scan(settings(Template::Insane, 1..=1000, 1), CONNECT, one_host(1, host));
     assert!(report.statistics.sent <= 3000);
 }
+
+#[test]
+fn loss_does_not_choke_a_far_host() {
+    for (loss, limit) in [(0.02, ms(5000)), (0.05, ms(6000)), (0.1, ms(7000)), (0.2, ms(11_000))] {
+        let host = SimulatedHost::new(Behavior::Closed).with_loss(loss, loss).with_delay(ms(60), ms(20));
+        let report = scan(settings(Template::Normal, 1..=10_000, 1), RAW, one_host(1, host));
+        assert_eq!(only(&report).ports_in(PortState::Closed).len(), 10_000, "{loss}");
+        assert!(report.elapsed < limit, "{loss} {:?}", report.elapsed);
+        assert_eq!(only(&report).summary.unwrap().answers_limited, None);
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::pacer::Rate;
 use crate::plan::{HALF_OPEN_PER_HOST_MAX, HostId, Next, PlanEvent, ProbeId};
 use crate::verdict::{Errno, IcmpError, IcmpVersion, Verdict, judge_icmp};
 
@@ -52,6 +53,8 @@ proptest! {
         hosts in 0u32..5,
         ports in 0u16..40,
         discover: bool,
+        min_rate in proptest::option::of(1.0f64..2000.0),
+        max_rate in proptest::option::of(1.0f64..2000.0),
         max_retries in 0u8..4,
         outcomes in proptest::collection::vec((outcome(), 0u64..400), 1..60),
         seed: u64,
@@ -60,6 +63,8 @@ proptest! {
         let mut settings = settings(template, 1..=ports, seed);
         settings.timing.retries_max = max_retries;
         settings.hosts_max = Some(2);
+        settings.min_rate = min_rate.and_then(Rate::per_second);
+        settings.max_rate = max_rate.and_then(Rate::per_second);
         let driver = if late_replies { Driver::raw(in_flight_max) } else { Driver::connect(in_flight_max) };
         let mut plan = Plan::new(settings, driver, now);
         let found = run(&mut plan, now, late_replies, hosts, discover, &outcomes, in_flight_max)?;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::pacer::Rate;
 use crate::plan::{Ending, Next, PlanEvent, PortOrder, ProbeKind};
-use crate::verdict::Verdict;
+use crate::verdict::{Errno, Verdict};
 
 fn most_in_a_second(sends: &[Duration]) -> usize {
     let mut first = 0;
@@ -36,6 +36,18 @@ fn min_rate_goes_before_windows() {
     let report = scan(settings, CONNECT, Network::new(1));
     assert!(report.elapsed < ms(4200), "{:?}", report.elapsed);
     assert_eq!(report.statistics.sent, 10_000);
+}
+
+#[test]
+fn min_rate_waits_for_discovery_that_has_nothing_to_send() {
+    let mut settings = settings(Template::Normal, 1..=50, 1);
+    settings.min_rate = Rate::per_second(1000.0);
+    let other: IpAddr = "198.18.0.11".parse().unwrap();
+    let network = one_host(1, SimulatedHost::new(Behavior::Silent).with_port(80, Behavior::Open));
+    let targets = [(TARGET, HostStart::Discover), (other, HostStart::Discover)];
+    let report = scan_all(settings, CONNECT, network, targets);
+    assert_eq!((report.statistics.hosts_up, report.statistics.hosts_down), (1, 1));
+    assert!(report.elapsed < ms(1300), "{:?}", report.elapsed);
 }
 
 #[test]
@@ -111,6 +123,7 @@ fn a_late_answer_still_counts() {
     plan.end_of_hosts();
     let Next::Probe(first) = plan.next(now) else { panic!("a probe is due") };
     assert_eq!(plan.port_probe(host, 80, 0), Some(first.id));
+    assert_eq!((plan.port_probe(host, 81, 0), plan.port_probe(host, 80, 11)), (None, None));
     let later = now + ms(1500);
     let Next::Probe(second) = plan.next(later) else { panic!("a retry is due") };
     assert_eq!((second.try_number, plan.statistics().timeouts), (1, 1));
@@ -159,4 +172,19 @@ fn ascending_order_is_by_number() {
         ports.push(probe.kind);
     }
     assert_eq!(ports, [22, 80, 443].map(ProbeKind::Port));
+}
+
+#[test]
+fn the_deadline_of_a_refused_probe_does_not_end_its_next_sending() {
+    let now = start();
+    let mut plan = Plan::new(settings(Template::Insane, [80], 1), RAW, now);
+    plan.add_host(now, TARGET, GIVEN_UP);
+    let Next::Probe(probe) = plan.next(now) else { panic!("a probe is due") };
+    assert_eq!(probe.timeout, ms(250));
+    plan.handle_local_trouble(now, probe.id, Errno::EPERM);
+    let again = now + ms(100);
+    let Next::Probe(resent) = plan.next(again) else { panic!("it is sent again") };
+    assert_eq!(resent.id, probe.id);
+    assert_eq!(plan.next(now + ms(300)), Next::Wait(Some(again + ms(250))));
+    assert_eq!(plan.statistics().timeouts, 0);
 }
