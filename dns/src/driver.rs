@@ -85,6 +85,13 @@ impl<S: 'static> Driver<S> {
         self
     }
 
+    /// Makes the IODs and events of look-ups in a scope of another name than [`SCOPE`].
+    #[must_use]
+    pub fn in_scope(mut self, io: &mut Io<S>, label: &'static str) -> Self {
+        self.scope = io.scope(label);
+        self
+    }
+
     /// The resolver itself, for its counters and servers.
     #[must_use]
     pub fn resolver(&self) -> &Resolver {

@@ -27,7 +27,9 @@ pub fn raise_descriptor_limit() {
 /// # Errors
 /// The system's, if it does not tell what is open.
 pub fn descriptors_for_probes(names: bool) -> io::Result<usize> {
-    let limit = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let limit = getrlimit(Resource::Nofile)
+        .current
+        .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     // The listing itself is one of those it lists.
     let open = fs::read_dir("/proc/self/fd")?.count().saturating_sub(1);
     Ok(budget(limit, open, names))

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 
 use dns::{Answer, Config, Driver, Family, HostName, Outcome, Request, RequestId, Resolver};
 use nsock::{Io, Pool};
 
 use crate::target::{Address, Directory};
+use crate::tracing::Tracing;
+
+/// The label of the scope that these look-ups are made in: their pool counts from 1 again.
+pub const SCOPE: &str = "dns-forward";
 
 /// What each name comes to; the text says why it comes to nothing.
 #[derive(Debug, Default)]
@@ -27,7 +31,7 @@ impl Directory for NameTable {
 
 /// The system's own resolver, which blocks.
 #[derive(Debug, Default, Clone, Copy)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing in it, and never will")]
 pub struct SystemDirectory;
 
 impl Directory for SystemDirectory {
@@ -56,7 +60,7 @@ fn interface_index(name: &str) -> Option<u32> {
 
 /// Names under way.
 struct Forward {
-    dns: Option<Driver<Self>>,
+    dns: Driver<Self>,
     found: HashMap<RequestId, Outcome>,
 }
 
@@ -67,7 +71,7 @@ impl Forward {
 }
 
 /// Asks the servers for the IPv4 and IPv6 addresses of all names at once. `search` is the list of domains to try for
-/// names with fewer than `ndots` dots. `trace` sees the pool before it runs.
+/// names with fewer than `ndots` dots.
 ///
 /// # Errors
 /// If this machine cannot do it at all; a name that does not resolve is an entry of the table.
@@ -76,30 +80,37 @@ pub fn look_up(
     config: Config,
     search: &[HostName],
     ndots: u8,
-    trace: impl FnOnce(&mut dyn FnMut(Box<dyn nsock::trace::Sink>, nsock::trace::Level)),
+    tracing: &Tracing,
 ) -> io::Result<NameTable> {
-    let other = |error: nsock::Error| io::Error::other(error);
-    let mut pool = Pool::<Forward>::new().map_err(other)?;
-    trace(&mut |sink, level| pool.trace_to(level, BoxedSink(sink)));
+    let mut pool = Pool::<Forward>::new().map_err(io::Error::other)?;
+    tracing.install(&mut pool);
     let resolver = Resolver::new(config, dns::unpredictable_ids()?).map_err(io::Error::other)?;
-    let driver =
-        Driver::attach(&mut pool, resolver, |forward| forward.dns.as_mut().expect("attached"), Forward::answered);
-    let mut forward = Forward { dns: Some(driver), found: HashMap::new() };
+    let dns = Driver::attach(&mut pool, resolver, |forward| &mut forward.dns, Forward::answered);
+    let mut forward = Forward { dns: dns.in_scope(&mut pool, SCOPE), found: HashMap::new() };
     let mut asked = Vec::new();
     for name in names {
         let mut requests = Vec::new();
         for candidate in candidates(&name, search, ndots) {
             for family in [Family::V4, Family::V6] {
                 let request = Request::Forward(candidate.clone(), family);
-                let driver = forward.dns.as_mut().expect("attached");
-                requests.push(driver.start(&mut pool, request).map_err(io::Error::other)?);
+                requests.push(forward.dns.start(&mut pool, request).map_err(io::Error::other)?);
             }
         }
         asked.push((name, requests));
     }
-    pool.run(&mut forward, None).map_err(other)?;
+    pool.run(&mut forward, None).map_err(io::Error::other)?;
     let table = asked.into_iter().map(|(name, requests)| (name, addresses_of(&forward, &requests)));
     Ok(NameTable { addresses: table.collect() })
+}
+
+/// Asks the system's own resolver, one name after the other.
+#[must_use]
+pub fn look_up_by_system(names: BTreeSet<String>) -> NameTable {
+    let table = names.into_iter().map(|name| {
+        let found = SystemDirectory.addresses(&name);
+        (name, found)
+    });
+    NameTable { addresses: table.collect() }
 }
 
 /// The names to try, best first (resolv.conf(5), `search` and `ndots`).
@@ -121,7 +132,7 @@ fn addresses_of(forward: &Forward, requests: &[RequestId]) -> Result<Vec<Address
         let mut addresses: Vec<Address> = Vec::new();
         for outcome in pair.iter().filter_map(|id| forward.found.get(id)) {
             match outcome {
-                Outcome::Addresses(found) => addresses.extend(found.iter().copied().map(IpAddr::into_address)),
+                Outcome::Addresses(found) => addresses.extend(found.iter().copied().map(Address::new)),
                 other => why = Some(other.to_string()),
             }
         }
@@ -132,22 +143,24 @@ fn addresses_of(forward: &Forward, requests: &[RequestId]) -> Result<Vec<Address
     Err(why.unwrap_or_default())
 }
 
-/// Turns plain addresses into targets.
-trait IntoAddress {
-    fn into_address(self) -> Address;
-}
-
-impl IntoAddress for IpAddr {
-    fn into_address(self) -> Address {
-        Address::new(self)
-    }
-}
-
-/// The name of an address by the system's resolver.
+/// The name of an address by the system's own resolver, which blocks.
 #[must_use]
 pub fn system_name(address: IpAddr) -> Option<String> {
-    dns_lookup::getnameinfo(&SocketAddr::new(address, 0), dns_lookup_flags())
-        .ok()
-        .map(|(name, _)| name)
-        .filter(|name| name.parse::<IpAddr>().is_err())
+    let name = dns_lookup::lookup_addr(&address).ok()?;
+    // Without a name the system gives the address back as a text.
+    if name.parse::<IpAddr>().is_ok() { None } else { Some(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_search_list_is_tried_before_a_short_name_and_after_a_long_one() {
+        let search = [HostName::parse("lab.example").unwrap()];
+        assert_eq!(candidates("host", &search, 1), ["host.lab.example", "host"]);
+        assert_eq!(candidates("host.sub", &search, 1), ["host.sub", "host.sub.lab.example"]);
+        assert_eq!(candidates("host.", &search, 1), ["host."]);
+        assert_eq!(candidates("host", &[], 1), ["host"]);
+    }
 }

@@ -1,104 +1,301 @@
-//! The `scanner` program: reads the command line, runs the scan, prints the port table.
+//! The `scanner` program: reads the command line, prepares everything that can fail, runs the scan.
 #![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
-use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Arg, ArgAction, Command};
+use dns::{Driver, Resolver};
 use nsock::Pool;
-use nsock::trace::{Classic, Level};
-use scanner::connect::ConnectScan;
+use scanner::cli::{self, NameLookup, Request, Timing, help};
+use scanner::config::{Config, Input, NameSource, Output};
+use scanner::exit::Exit;
+use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, system_name};
+use scanner::plan::{Method, Settings};
+use scanner::report::{Consumer, Destination, Normal, ScanEvent, Start, Style};
+use scanner::scan::{Course, Lookup, NameService, Options, Presumed, Scan, SystemNames};
+use scanner::target::TargetSet;
+use scanner::template::Template;
+use scanner::tracing::{TraceFile, Tracing};
+use scanner::{limits, ports, signals};
 
-/// What a scan without `-p` looks at.
-const DEFAULT_PORTS: &str = "1-1024";
+/// The largest target list that is read: 64 MiB hold a few million addresses.
+const LIST_BYTES_MAX: u64 = 64 << 20;
 
-/// Exit code for a command line that makes no sense.
-const USAGE: u8 = 2;
+/// Why the program ends early: the exit code and the line to say.
+struct Stop(Exit, String);
 
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "the program's own clock starts here")]
-    let start = Instant::now();
-    let matches = command().get_matches();
-    let targets: Result<Vec<IpAddr>, String> = matches
-        .get_many::<String>("target")
-        .into_iter()
-        .flatten()
-        .map(|target| target.parse().map_err(|_| format!("target {target:?} is not an IP address")))
-        .collect();
-    let ports = ports(matches.get_one::<String>("ports").map_or(DEFAULT_PORTS, |ports| ports));
-    let (targets, ports) = match (targets, ports) {
-        (Ok(targets), Ok(ports)) => (targets, ports),
-        (Err(error), _) | (_, Err(error)) => {
-            eprintln!("scanner: {error}");
-            return ExitCode::from(USAGE);
+    let started = Instant::now();
+    let exit = match cli::parse(std::env::args_os().skip(1).collect()) {
+        Ok(Request::Scan(arguments)) => match prepare_and_run(&arguments, started) {
+            Ok(exit) => exit,
+            Err(Stop(exit, line)) => {
+                if !line.is_empty() {
+                    eprintln!("scanner: {line}");
+                }
+                exit
+            }
+        },
+        Ok(Request::ShortHelp) => show(help::SHORT),
+        Ok(Request::LongHelp) => show(help::LONG),
+        Ok(Request::Version) => show(&format!("{}\n", cli::version())),
+        Ok(_) => {
+            eprint!("{}", help::SHORT);
+            Exit::Usage
         }
-    };
-    let trace = matches.get_one::<String>("packet-trace").map(String::as_str);
-    match scan(&targets, &ports, trace, start) {
-        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("scanner: {error}");
-            ExitCode::FAILURE
+            Exit::Usage
+        }
+    };
+    exit.into()
+}
+
+/// Prints a text; a reader that went away is no failure.
+fn show(text: &str) -> Exit {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
+        _ => Exit::Done,
+    }
+}
+
+fn prepare_and_run(arguments: &cli::Arguments, started: Instant) -> Result<Exit, Stop> {
+    let config =
+        Config::build(arguments, &mut read).map_err(|error| Stop(error.exit(), error.to_string()))?;
+    for warning in &config.warnings {
+        eprintln!("scanner: warning: {warning}");
+    }
+    limits::raise_descriptor_limit();
+    let trace_file = match &config.trace_out {
+        Some(output) => Some(TraceFile::new(create("--trace-out", output)?)),
+        None => None,
+    };
+    let tracing = Tracing::new(config.packet_trace, config.debug, started, trace_file);
+    let consumers = consumers(&config)?;
+    let (targets, bad_targets) = targets(&config, &tracing)?;
+    run(&config, targets, bad_targets, consumers, &tracing, started)
+}
+
+/// Reads a list of targets.
+fn read(input: Input<'_>) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    match input {
+        Input::Stdin => io::stdin().lock().take(LIST_BYTES_MAX + 1).read_to_end(&mut text)?,
+        Input::File(path) => File::open(path)?.take(LIST_BYTES_MAX + 1).read_to_end(&mut text)?,
+        _ => 0,
+    };
+    if text.len() as u64 > LIST_BYTES_MAX {
+        return Err(io::Error::other(format!("the list is longer than {LIST_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+fn create(option: &str, output: &Output) -> Result<File, Stop> {
+    let failed =
+        |name: &str, error: &io::Error| Stop(Exit::Failed, format!("{option}: cannot write {name}: {error}"));
+    match output {
+        Output::File(path) => File::create(path).map_err(|error| failed(&path.display().to_string(), &error)),
+        _ => {
+            use std::os::fd::AsFd;
+            let stdout = io::stdout().as_fd().try_clone_to_owned();
+            stdout.map(File::from).map_err(|error| failed("standard output", &error))
         }
     }
 }
 
-fn command() -> Command {
-    Command::new("scanner")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("A TCP connect scanner")
-        .arg(Arg::new("type").short('s').value_parser(["T"]).required(true).help("T: TCP connect scan"))
-        .arg(Arg::new("ports").short('p').help("Ports: 22,80,8000-8100"))
-        .arg(
-            Arg::new("packet-trace")
-                .long("packet-trace")
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("net")
-                .value_parser(["net", "all"])
-                .help("Show every connect; =all: and every step of the event library"),
-        )
-        .arg(Arg::new("target").required(true).action(ArgAction::Append).help("IP addresses"))
+fn consumers(config: &Config) -> Result<Vec<Box<dyn Consumer>>, Stop> {
+    let mut style = Style::default();
+    style.verbosity = config.verbosity;
+    style.debug = config.debug;
+    style.reasons = config.reason;
+    style.open_only = config.open_only;
+    style.show_down = config.name_lookup == NameLookup::Always;
+    let mut consumers: Vec<Box<dyn Consumer>> = Vec::new();
+    let on_stdout = [&config.output_normal, &config.trace_out].contains(&&Some(Output::Stdout));
+    if !config.silent && !on_stdout {
+        consumers.push(Box::new(Normal::new(io::stdout(), Destination::Screen, style)));
+    }
+    if let Some(output) = &config.output_normal {
+        let file = BufWriter::new(create("-oN", output)?);
+        consumers.push(Box::new(Normal::new(file, Destination::File, style)));
+    }
+    Ok(consumers)
 }
 
-/// Reads `22,80,8000-8100`.
-fn ports(list: &str) -> Result<Vec<u16>, String> {
-    let wrong =
-        |part: &str| format!("port list {list:?}: {part:?} is not a port or range between 0 and 65535");
-    let mut ports = Vec::new();
-    for part in list.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        match (first.parse::<u16>(), last.parse::<u16>()) {
-            (Ok(first), Ok(last)) if first <= last => ports.extend(first..=last),
-            _ => return Err(wrong(part)),
+// ---- Names ----------------------------------------------------------------------------------------------------------
+
+/// How our own resolver is set up, and the search list for names.
+fn resolver_config(config: &Config) -> Result<(dns::Config, dns::ResolvConf), String> {
+    match &config.name_source {
+        NameSource::Servers(servers) => {
+            let mut addresses = Vec::new();
+            for server in servers {
+                addresses.extend(
+                    server.sockets(&mut SystemDirectory).map_err(|why| format!("--dns-servers: {why}"))?,
+                );
+            }
+            Ok((dns::config_with_servers(addresses), dns::ResolvConf::default()))
         }
+        _ => dns::system_config().map_err(|error| {
+            format!("/etc/resolv.conf: {error}; name servers with --dns-servers, or use -n or --system-dns")
+        }),
     }
-    Ok(ports)
 }
 
-fn scan(
-    targets: &[IpAddr],
-    ports: &[u16],
-    trace: Option<&str>,
-    start: Instant,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let addresses =
-        targets.iter().flat_map(|&ip| ports.iter().map(move |&port| SocketAddr::new(ip, port))).collect();
-    let mut pool = Pool::new()?;
-    if trace == Some("all") {
-        pool.trace_to(Level::Info, Classic::new(io::stderr(), start, Level::Info));
+/// Looks up the names among the targets; bad ones are told and counted, the others are scanned.
+fn targets(config: &Config, tracing: &Tracing) -> Result<(TargetSet, usize), Stop> {
+    let names: std::collections::BTreeSet<String> =
+        config.targets.names().map(|name| name.to_string()).collect();
+    let mut table = if names.is_empty() {
+        NameTable::default()
+    } else if config.name_source == NameSource::SystemResolver {
+        look_up_by_system(names)
+    } else {
+        let (dns, conf) = resolver_config(config).map_err(|why| Stop(Exit::Failed, why))?;
+        look_up(names, dns, &conf.search, conf.ndots, tracing)
+            .map_err(|error| Stop(Exit::Failed, format!("cannot look up names: {error}")))?
+    };
+    let resolved = config
+        .targets
+        .clone()
+        .resolve(&mut table)
+        .map_err(|problem| Stop(Exit::Usage, problem.to_string()))?;
+    let problems: Vec<_> = config.targets.problems().iter().chain(&resolved.problems).collect();
+    for problem in &problems {
+        eprintln!("scanner: {problem}");
     }
-    let mut scan = ConnectScan::new(addresses, trace.map(|_| io::stdout()), start);
-    scan.run(&mut pool)?;
-    let mut out = io::stdout().lock();
-    for (address, ports) in scan.results() {
-        writeln!(out, "Scan report for {address}\n\nPORT      STATE")?;
-        for (port, state) in ports {
-            writeln!(out, "{:<9} {state}", format!("{port}/tcp"))?;
+    let dropped = config.targets.problems_dropped();
+    if dropped > 0 {
+        eprintln!("scanner: and {dropped} more bad targets");
+    }
+    if resolved.set.is_empty() {
+        return Err(Stop(Exit::Usage, "no targets are left to scan".to_owned()));
+    }
+    Ok((resolved.set, problems.len()))
+}
+
+/// Who looks up the names of the hosts found.
+fn name_service(config: &Config, pool: &mut Pool<Scan>) -> Result<NameService, Stop> {
+    let failed = |why: String| Stop(Exit::Failed, format!("cannot look up names: {why}"));
+    if config.name_lookup == NameLookup::Never {
+        return Ok(NameService::None);
+    }
+    if config.name_source == NameSource::SystemResolver {
+        return Ok(NameService::System(SystemNames::start(pool.waker(), system_name)));
+    }
+    let dns = match resolver_config(config) {
+        Ok((dns, _)) => dns,
+        Err(why) if config.name_source == NameSource::ConfiguredServers => {
+            eprintln!("scanner: warning: no names are looked up: {why}");
+            return Ok(NameService::None);
         }
-        writeln!(out)?;
+        Err(why) => return Err(Stop(Exit::Usage, why)),
+    };
+    let ids = dns::unpredictable_ids().map_err(|error| failed(error.to_string()))?;
+    let resolver = Resolver::new(dns, ids).map_err(|error| failed(error.to_string()))?;
+    Ok(NameService::Resolver(Box::new(Driver::attach(pool, resolver, Scan::dns, Scan::name_answered))))
+}
+
+// ---- The scan -------------------------------------------------------------------------------------------------------
+
+fn settings(config: &Config) -> Settings {
+    let template = match config.timing {
+        Timing::Paranoid => Template::Paranoid,
+        Timing::Sneaky => Template::Sneaky,
+        Timing::Polite => Template::Polite,
+        Timing::Aggressive => Template::Aggressive,
+        Timing::Insane => Template::Insane,
+        _ => Template::Normal,
+    };
+    let mut settings = Settings::new(template, config.ports.of(ports::Protocol::Tcp).iter().collect());
+    settings.methods = config.discovery_ports.iter().map(|&port| Method::Connect(port)).collect();
+    settings.seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+    if let Some(retries) = config.max_retries {
+        settings.timing.retries_max = retries;
     }
-    Ok(())
+    settings
+}
+
+fn options(config: &Config, tracing: &Tracing, started: Instant) -> Result<Options, Stop> {
+    let names = config.name_lookup != NameLookup::Never;
+    let descriptors = limits::descriptors_for_probes(names)
+        .map_err(|error| Stop(Exit::Failed, format!("cannot tell how many descriptors are free: {error}")))?;
+    let mut options = Options::new(settings(config), descriptors, started);
+    options.presumed = match config.discovery_ports.is_empty() {
+        true => Presumed::Everybody,
+        false if limits::may_use_raw_packets() => Presumed::Ourselves,
+        false => Presumed::Nobody,
+    };
+    if config.verbosity > 0 || tracing.is_on() {
+        options.course = Course::Phased;
+    }
+    options.lookup = match config.name_lookup {
+        NameLookup::Never => Lookup::Nobody,
+        NameLookup::Always => Lookup::Everybody,
+        _ => Lookup::HostsUp,
+    };
+    options.trace_connects = tracing.shows_connects();
+    options.tell_overcome_trouble = config.verbosity > 0;
+    Ok(options)
+}
+
+fn run(
+    config: &Config,
+    targets: TargetSet,
+    bad_targets: usize,
+    consumers: Vec<Box<dyn Consumer>>,
+    tracing: &Tracing,
+    started: Instant,
+) -> Result<Exit, Stop> {
+    let local = |error: &dyn std::fmt::Display| Stop(Exit::Failed, error.to_string());
+    let mut pool = Pool::<Scan>::new().map_err(|error| local(&error))?;
+    tracing.install(&mut pool);
+    let mut probes = nsock::SocketOptions::default();
+    probes.icmp_errors = true;
+    pool.set_options(probes);
+    let watch = signals::stop_on_signals(&mut pool).map_err(|error| local(&error))?;
+    let names = name_service(config, &mut pool)?;
+    let options = options(config, tracing, started)?;
+    let now = pool.now();
+    let mut scan = Scan::new(options, targets, names, consumers, now);
+    let start =
+        Start::new(command_line(), jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string(), file_time());
+    scan.tell(ScanEvent::Started(&start));
+    scan.run(&mut pool).map_err(|error| local(&error))?;
+    scan.release(&mut pool);
+    let summary = scan.summary(pool.now(), file_time());
+    scan.tell(ScanEvent::Finished(&summary));
+    let interrupted = watch.end(&mut pool);
+    if config.debug > 0 && !pool.report().is_empty() {
+        eprint!("{}", pool.report());
+    }
+    if let Some(error) = tracing.file().and_then(|file| file.finish().err()) {
+        return Err(Stop(Exit::Failed, format!("--trace-out: {error}; the trace is not complete")));
+    }
+    match scan.unwritable() {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
+        Some(error) => return Err(Stop(Exit::Failed, format!("cannot write the report: {error}"))),
+        None => {}
+    }
+    Ok(match interrupted {
+        Some(exit) => exit,
+        None if summary.unknown > 0 || bad_targets > 0 => Exit::Partial,
+        None => Exit::Done,
+    })
+}
+
+fn file_time() -> String {
+    jiff::Zoned::now().strftime("%a %b %e %H:%M:%S %Y").to_string()
+}
+
+/// The command line as one line: what has blanks is quoted, what is unprintable escaped.
+fn command_line() -> String {
+    let words = std::env::args_os().map(|word| {
+        let word = scanner::escape::Escaped::new(word.as_encoded_bytes()).limit(usize::MAX).to_string();
+        if word.contains(' ') { format!("\"{word}\"") } else { word }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -596,7 +596,10 @@ impl Scan {
         if stage == Stage::Whole {
             self.indices.remove(&id);
         }
-        self.report_finished();
+        // The only host of a phase is reported after the line that says that the phase is over.
+        if stage != Stage::Ports || self.indices.len() > 1 {
+            self.report_finished();
+        }
     }
 }
 
