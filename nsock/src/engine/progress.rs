@@ -58,6 +58,7 @@ impl Engine {
         self.read_clock();
         self.in_turn = true;
         self.budget = DELIVERIES_PER_TURN_MAX;
+        self.received = 0;
         let woken = waited.map_err(|error| {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             if self.wants(Level::Error) {
