@@ -1,3 +1,8 @@
 //! The integration tests of the workspace: one binary, one module per situation.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic, in its helpers too")]
 
+mod bugs;
 mod contract;
+mod reading;
+mod support;
+mod sys;
