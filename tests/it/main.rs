@@ -3,6 +3,8 @@
 
 mod bugs;
 mod contract;
+mod faults;
+mod misuse;
 mod reading;
 mod support;
 mod sys;
