@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic, in its helpers too")]
 
 mod bugs;
+mod classic_text;
 mod contract;
 mod faults;
 mod misuse;
 mod reading;
 mod support;
 mod sys;
+mod traces;
