@@ -4,9 +4,12 @@
 mod bugs;
 mod classic_text;
 mod contract;
+mod descriptors;
 mod faults;
+mod introspection;
 mod misuse;
 mod reading;
+mod stdin;
 mod support;
 mod sys;
 mod traces;
