@@ -45,6 +45,25 @@ fn bug_01_queued_writes_keep_their_order() {
 }
 
 #[test]
+fn bug_01_a_write_made_while_many_wait_does_not_overtake_them() {
+    let server = TcpScript::start(vec![Step::ReceiveToEnd]).unwrap();
+    let (mut pool, mut seen) = pool();
+    let iod = pool.iod_new();
+    pool.connect_tcp(iod, server.address(), LIMIT, |_: &mut Seen, io, ev| {
+        io.write(ev.iod, b"last", LIMIT, Seen::sent);
+    });
+    // More than are sent at one look.
+    let writes: Vec<String> = (0..200).map(|number| format!("{number} ")).collect();
+    for data in &writes {
+        pool.write(iod, data.as_bytes(), LIMIT, Seen::sent);
+    }
+    finish(&mut pool, &mut seen);
+    pool.iod_delete(iod);
+    assert!(server.wait_finished(1, ms(5000)));
+    assert_eq!(String::from_utf8_lossy(&server.received()[0]), writes.concat() + "last");
+}
+
+#[test]
 fn bug_03_a_request_made_in_a_cancelled_handler_is_served() {
     let server = TcpEcho::start().unwrap();
     let (mut pool, mut seen) = pool();
@@ -160,7 +179,10 @@ fn bug_15_a_read_that_meets_its_bound_does_not_stall_what_is_left() {
     pool.readlines(iod, 1, LIMIT, Seen::received);
     let saw = finish(&mut pool, &mut seen).remove(0);
     let Saw::Got { bytes, end: End::Full, .. } = saw else { panic!("{saw:?}") };
-    // Nothing more comes: what is in the kernel's buffer has to be found without news.
+    // The news of the rest is taken in while nobody reads. After that, nothing more comes: what is in the kernel's
+    // buffer has to be found without news.
+    pool.timer_create(ms(50), Seen::alarm);
+    finish(&mut pool, &mut seen);
     pool.readbytes(iod, long.len() - bytes.len(), LIMIT, Seen::received);
     let saw = finish(&mut pool, &mut seen).remove(0);
     let Saw::Got { bytes: rest, end: End::Enough, .. } = saw else { panic!("{saw:?}") };

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+/// A loop that signals keep alive ends after these, and its test fails instead of hanging.
+const SIGNALS_MAX: usize = 200;
+
 static SIGNALS: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn count(_: libc::c_int) {
@@ -25,8 +28,11 @@ pub(crate) fn under_signals<T>(interval: Duration, work: impl FnOnce() -> T) -> 
     let over = AtomicBool::new(false);
     let result = thread::scope(|scope| {
         scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
+            for _ in 0..SIGNALS_MAX {
                 thread::sleep(interval);
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
                 // SAFETY: the scope joins this thread before the target can end.
                 unsafe { libc::pthread_kill(target, libc::SIGALRM) };
             }
