@@ -1,5 +1,6 @@
 //! Reading, rule by rule (spec nsock 3.5, with every fix).
 
+use std::io::Write;
 use std::net::UdpSocket;
 
 use nsock::{During, End, Failure, Pool, READ_BYTES_MAX};
@@ -142,6 +143,27 @@ fn a_request_for_more_than_the_bound_gets_it() {
     let (_server, mut pool, mut seen, iod) = against(vec![Step::Send(vec![b'-'; wanted]), Step::Stall]);
     pool.readbytes(iod, wanted, LIMIT, Seen::received);
     assert_eq!(bytes_of(&finish(&mut pool, &mut seen)[0]), (&vec![b'-'; wanted][..], End::Enough));
+}
+
+#[test]
+fn what_comes_behind_urgent_data_is_read_without_further_news() {
+    // As a telnet server does (RFC 854, "Synch"): the kernel's reads stop at the urgent byte, though more is there.
+    let listener = std::net::TcpListener::bind(LOOPBACK_V4).unwrap();
+    let (mut pool, mut seen) = (Pool::new().unwrap(), Seen::default());
+    let iod = connect(&mut pool, &mut seen, listener.local_addr().unwrap());
+    let (mut peer, _) = listener.accept().unwrap();
+    peer.write_all(b"before").unwrap();
+    socket2::SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+    peer.write_all(b"behind\n").unwrap();
+    pool.timer_create(ms(30), Seen::alarm);
+    finish(&mut pool, &mut seen);
+    pool.readlines(iod, 1, LIMIT, Seen::received);
+    assert_eq!(finish(&mut pool, &mut seen), [got("beforebehind\n", End::Enough)]);
+    // And nothing is different afterwards.
+    pool.read(iod, Some(ms(20)), Seen::received);
+    assert_eq!(finish(&mut pool, &mut seen), [Saw::Failed(Failure::TimedOut)]);
+    peer.write_all(b"more").unwrap();
+    assert_eq!(read(&mut pool, &mut seen, iod), got("more", End::Enough));
 }
 
 #[test]

@@ -322,9 +322,9 @@ fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Re
             }
             Ok((length, from)) => {
                 iod.bytes_read += length as u64;
-                // A short read has emptied the socket, unless the end of the stream is still to be seen.
+                // A short read has emptied the socket, as a rule.
                 let emptied = length < scratch.len() && matches!(transport, Transport::Stream(_));
-                if emptied && !iod.ready.has(Ready::READ_CLOSED) {
+                if emptied && !iod.ready.has(Ready::SHORT_READS) {
                     iod.ready.remove(Ready::READABLE);
                 }
                 news = from.or(news);
@@ -336,6 +336,7 @@ fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Re
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 iod.ready.remove(Ready::READABLE);
+                iod.ready.remove(Ready::SHORT_READS);
                 iod.ready.remove(Ready::ERROR);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
