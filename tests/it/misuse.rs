@@ -305,3 +305,36 @@ fn a_read_that_always_asks_again_starves_no_timer() {
     let (_, most) = reads.get();
     assert!((2..100).contains(&most), "{most} reads of half a mebibyte in one turn");
 }
+
+#[test]
+fn a_read_of_very_much_leaves_room_for_timers_and_limits() {
+    let (mut pool, mut seen) = (Pool::new().unwrap(), Seen::default());
+    let zeroes = std::fs::File::open("/dev/zero").unwrap();
+    let iod = pool.iod_adopt(&zeroes).unwrap();
+    pool.readbytes(iod, 1 << 30, None, Seen::received);
+    let timer = pool.timer_create(ms(5), Seen::alarm);
+    assert_eq!(pool.run(&mut seen, Some(ms(20))).unwrap(), Stop::TimedOut);
+    assert_eq!(seen.of(timer), Some(&Saw::Alarm));
+}
+
+#[test]
+fn a_write_of_very_much_to_a_pipe_leaves_room_for_timers_and_limits() {
+    let (mut pool, mut seen) = (Pool::new().unwrap(), Seen::default());
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let drain = thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()).unwrap());
+    let iod = pool.iod_adopt(&writer).unwrap();
+    drop(writer);
+    let most = Rc::new(Cell::new(0));
+    let counted = most.clone();
+    pool.trace_to(Level::Full, move |record: &Record<'_>| {
+        if let Step::Partial { bytes, .. } = record.step {
+            counted.set(counted.get().max(bytes));
+        }
+    });
+    let size = 4 << 20;
+    pool.write(iod, &vec![0; size], LIMIT, Seen::sent);
+    assert_eq!(finish(&mut pool, &mut seen), [Saw::Sent(size)]);
+    assert!((1..=65_536).contains(&most.get()), "{} bytes at one look", most.get());
+    pool.iod_delete(iod);
+    assert_eq!(drain.join().unwrap(), size as u64);
+}

@@ -2,7 +2,7 @@
 
 use super::note::Subject;
 use super::submit::{push_back, unlink};
-use super::{Current, Engine, RECEIVED_BYTES_PER_TURN_MAX};
+use super::{Current, Engine, MOVED_BYTES_PER_TURN_MAX};
 use crate::error::Failure;
 use crate::event::{Completion, IodId, Kind, Output};
 use crate::op::{Op, Stage};
@@ -41,7 +41,7 @@ impl Engine {
                     return Some(self.deliver(op));
                 }
             }
-            let spent = self.budget == 0 || self.received >= RECEIVED_BYTES_PER_TURN_MAX;
+            let spent = self.budget == 0 || self.moved >= MOVED_BYTES_PER_TURN_MAX;
             if spent || self.work.is_empty() {
                 self.in_turn = false;
                 return None;
@@ -92,9 +92,6 @@ impl Engine {
             Stage::Done(outcome) => outcome,
             Stage::Waiting(_) => Err(Failure::Cancelled),
         };
-        if let Ok(Output::Received(got)) = &outcome {
-            self.received += got.bytes.len();
-        }
         self.current = Some(Current { subject, outer_scope: self.scope });
         self.scope = op.scope;
         if self.wants(Level::Info) {
