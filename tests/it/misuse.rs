@@ -1,6 +1,7 @@
 //! What handlers and callers may do at odd moments: to their own event and IOD, to others, to what is gone.
 
 use std::cell::Cell;
+use std::fs::OpenOptions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
@@ -281,29 +282,51 @@ fn a_timer_that_always_rearms_leaves_room_for_sockets_limits_and_quitting() {
     assert!(took >= ms(50) && took < ms(500), "{took:?}");
 }
 
+/// Runs a pool in which a handler on this device always asks again, by `start`, until a timer quits; the most events
+/// that were delivered in one turn.
+fn most_in_a_turn(device: &str, start: fn(&mut Io<Seen>, IodId)) -> usize {
+    let (mut pool, mut seen) = (Pool::new().unwrap(), Seen::default());
+    let device = OpenOptions::new().read(true).write(true).open(device).unwrap();
+    let iod = pool.iod_adopt(&device).unwrap();
+    let counts = Rc::new(Cell::new((0, 0)));
+    let counted = counts.clone();
+    pool.trace_to(Level::Full, move |record: &Record<'_>| {
+        let (now, most) = counted.get();
+        match record.step {
+            Step::Turn => counted.set((0, most)),
+            Step::Callback(_) => counted.set((now + 1, most.max(now + 1))),
+            _ => {}
+        }
+    });
+    start(&mut pool, iod);
+    pool.timer_create(ms(20), |_: &mut Seen, io, _: Alarm| io.loop_quit());
+    assert_eq!(pool.run(&mut seen, LIMIT).unwrap(), Stop::Quit);
+    counts.get().1
+}
+
 #[test]
-fn a_read_that_always_asks_again_starves_no_timer() {
+fn a_read_that_always_asks_again_starves_nobody() {
     fn again(_: &mut Seen, io: &mut Io<Seen>, ev: Event<Received>) {
         assert!(ev.outcome.is_ok_and(|got| !got.bytes.is_empty()));
         io.read(ev.iod, None, again);
     }
-    let (mut pool, mut seen) = (Pool::new().unwrap(), Seen::default());
-    // What never ends: as much as one read may take is there at once.
-    let zeroes = std::fs::File::open("/dev/zero").unwrap();
-    let iod = pool.iod_adopt(&zeroes).unwrap();
-    // Reads delivered in this turn, and the most in any.
-    let reads = Rc::new(Cell::new((0, 0)));
-    let counted = reads.clone();
-    pool.trace_to(Level::Full, move |record: &Record<'_>| match record.step {
-        Step::Turn => counted.set((0, counted.get().1)),
-        Step::Callback(_) => counted.set((counted.get().0 + 1, counted.get().1.max(counted.get().0 + 1))),
-        _ => {}
+    // What never ends: as much as one read may take, half a mebibyte, is there at once.
+    let most = most_in_a_turn("/dev/zero", |io, iod| {
+        io.read(iod, None, again);
     });
-    pool.read(iod, None, again);
-    pool.timer_create(ms(20), |_: &mut Seen, io, _: Alarm| io.loop_quit());
-    assert_eq!(pool.run(&mut seen, LIMIT).unwrap(), Stop::Quit);
-    let (_, most) = reads.get();
-    assert!((2..100).contains(&most), "{most} reads of half a mebibyte in one turn");
+    assert!((2..100).contains(&most), "{most} reads in one turn");
+}
+
+#[test]
+fn a_write_that_always_asks_again_starves_nobody() {
+    fn again(_: &mut Seen, io: &mut Io<Seen>, ev: Event<Sent>) {
+        assert_eq!(ev.outcome.map(|sent| sent.bytes), Ok(1 << 20));
+        io.write(ev.iod, &[0; 1 << 20], None, again);
+    }
+    let most = most_in_a_turn("/dev/null", |io, iod| {
+        io.write(iod, &[0; 1 << 20], None, again);
+    });
+    assert!((2..100).contains(&most), "{most} writes of a mebibyte in one turn");
 }
 
 #[test]
@@ -337,4 +360,24 @@ fn a_write_of_very_much_to_a_pipe_leaves_room_for_timers_and_limits() {
     assert!((1..=65_536).contains(&most.get()), "{} bytes at one look", most.get());
     pool.iod_delete(iod);
     assert_eq!(drain.join().unwrap(), size as u64);
+}
+
+#[test]
+fn a_timer_months_away_makes_no_busy_loop() {
+    let (mut pool, mut seen) = (Pool::new().unwrap(), Seen::default());
+    // In milliseconds this is one more than 32 bits hold.
+    let far = pool.timer_create(ms((1 << 32) + 1), Seen::alarm);
+    pool.timer_create(std::time::Duration::MAX, Seen::alarm);
+    pool.trace_ring(100);
+    pool.wake_wait(None, |_: &mut Seen, io, _: Alarm| io.loop_quit());
+    let waker = pool.waker();
+    let thread = thread::spawn(move || {
+        thread::sleep(ms(40));
+        waker.wake()
+    });
+    assert_eq!(pool.run(&mut seen, None).unwrap(), Stop::Quit);
+    thread.join().unwrap().unwrap();
+    assert!(pool.is_pending(far));
+    let turns = pool.ring().unwrap().iter().filter(|record| record.step == Step::Turn).count();
+    assert!(turns <= 2, "{turns} turns");
 }
