@@ -23,8 +23,9 @@ impl Ready {
     pub(crate) const WRITABLE: Self = Self(2);
     /// An error is pending, or both directions are shut.
     pub(crate) const ERROR: Self = Self(4);
-    /// The peer will send no more: a short read does not mean that nothing is left to see.
-    pub(crate) const READ_CLOSED: Self = Self(8);
+    /// A short read does not mean that nothing is left: the stream's end is behind it, or an urgent byte, at which the
+    /// system stops a read (tcp(7)).
+    pub(crate) const SHORT_READS: Self = Self(8);
 
     pub(crate) fn insert(&mut self, other: Self) {
         self.0 |= other.0;
@@ -102,8 +103,10 @@ impl Backend {
 
     /// Watches a descriptor in both directions until it is closed; changes are reported once each.
     pub(crate) fn register(&self, fd: BorrowedFd<'_>, source: Source) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), source.token(), both)
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        let interest = interest | Interest::PRIORITY;
+        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), source.token(), interest)
     }
 
     /// Stops watching. Only needed where closing does not do it: the descriptor's file is open elsewhere too.
@@ -135,7 +138,9 @@ impl Backend {
             }
             if event.is_read_closed() {
                 ready.insert(Ready::READABLE);
-                ready.insert(Ready::READ_CLOSED);
+            }
+            if event.is_read_closed() || event.is_priority() {
+                ready.insert(Ready::SHORT_READS);
             }
             if event.is_writable() || event.is_write_closed() {
                 ready.insert(Ready::WRITABLE);

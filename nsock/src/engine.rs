@@ -32,6 +32,10 @@ use note::Subject;
 /// halves the waits of a single connection; the bound keeps a busy one from starving the others.
 const DELIVERIES_PER_TURN_MAX: usize = 4096;
 
+/// Bytes moved before the system is asked for news again: a few milliseconds' worth. A peer that is always ready would
+/// otherwise get [`DELIVERIES_PER_TURN_MAX`] times as much as one read takes, or all of a read that asked for more.
+const MOVED_BYTES_PER_TURN_MAX: u64 = 16 << 20;
+
 /// Receive buffer: no UDP datagram is larger.
 const RECEIVE_BYTES_MAX: usize = 65_536;
 
@@ -77,6 +81,8 @@ pub struct Engine {
     in_turn: bool,
     /// Deliveries left in this turn.
     budget: usize,
+    /// Bytes received and sent in this turn.
+    moved: u64,
     current: Option<Current>,
     pending: [usize; 8],
     scratch: Vec<u8>,
@@ -124,6 +130,7 @@ impl Engine {
             now,
             in_turn: false,
             budget: 0,
+            moved: 0,
             current: None,
             pending: [0; 8],
             scratch: vec![0; RECEIVE_BYTES_MAX],

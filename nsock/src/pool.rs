@@ -101,14 +101,16 @@ impl<S: 'static> Pool<S> {
     }
 
     fn deliver(&mut self, state: &mut S) {
-        while let Some(done) = self.io.engine.next_done() {
-            if let Some(handler) = self.io.handlers.take(done.id.slot) {
-                handler(state, &mut self.io, done);
+        let delivery = Delivery(&mut self.io);
+        while let Some(done) = delivery.0.engine.next_done() {
+            if let Some(handler) = delivery.0.handlers.take(done.id.slot) {
+                handler(state, delivery.0, done);
             }
-            if self.io.quit {
-                self.io.engine.finish_turn();
+            if delivery.0.quit {
+                delivery.0.engine.finish_turn();
             }
         }
+        drop(delivery);
         self.io.handlers.shrink(self.io.engine.pending());
     }
 
@@ -118,6 +120,16 @@ impl<S: 'static> Pool<S> {
         self.io.engine.kill();
         self.deliver(state);
         self.io.engine.delete_iods();
+    }
+}
+
+/// Leaves the turn in whichever way its deliveries end: after a panic in a handler, what is asked for outside the loop
+/// must have the time of then and the scope of outside.
+struct Delivery<'a, S>(&'a mut Io<S>);
+
+impl<S> Drop for Delivery<'_, S> {
+    fn drop(&mut self) {
+        self.0.engine.leave_turn();
     }
 }
 

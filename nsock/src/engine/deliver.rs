@@ -2,7 +2,7 @@
 
 use super::note::Subject;
 use super::submit::{push_back, unlink};
-use super::{Current, Engine};
+use super::{Current, Engine, MOVED_BYTES_PER_TURN_MAX};
 use crate::error::Failure;
 use crate::event::{Completion, IodId, Kind, Output};
 use crate::op::{Op, Stage};
@@ -41,7 +41,8 @@ impl Engine {
                     return Some(self.deliver(op));
                 }
             }
-            if self.budget == 0 || self.work.is_empty() {
+            let spent = self.budget == 0 || self.moved >= MOVED_BYTES_PER_TURN_MAX;
+            if spent || self.work.is_empty() {
                 self.in_turn = false;
                 return None;
             }
@@ -52,6 +53,12 @@ impl Engine {
     /// Delivers what is finished by now, but follows up on nothing more in this turn.
     pub(crate) fn finish_turn(&mut self) {
         self.budget = self.budget.min(self.done.len());
+    }
+
+    /// The turn is over, whatever is left of it.
+    pub(crate) fn leave_turn(&mut self) {
+        self.end_delivery();
+        self.in_turn = false;
     }
 
     fn take_finished(&mut self, slot: u32, made: u64) -> Option<Op> {

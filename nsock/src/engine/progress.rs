@@ -19,6 +19,9 @@ use crate::{extended_error, sys};
 /// Queued writes of one IOD sent before others get their turn.
 const WRITES_PER_LOOK_MAX: usize = 64;
 
+/// Send calls for one write before others get their turn; only a pipe or a terminal takes many.
+const SENDS_PER_LOOK_MAX: usize = 128;
+
 /// Receive calls for one read before others get their turn.
 const RECEIVES_PER_LOOK_MAX: usize = 64;
 
@@ -59,6 +62,7 @@ impl Engine {
         self.read_clock();
         self.in_turn = true;
         self.budget = DELIVERIES_PER_TURN_MAX;
+        self.moved = 0;
         let woken = waited.map_err(|error| {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             if self.wants(Level::Error) {
@@ -165,17 +169,18 @@ impl Engine {
     }
 
     fn try_read(&mut self, id: IodId) {
-        let Self { iods, ops, scratch, .. } = self;
+        let Self { iods, ops, scratch, moved, .. } = self;
         let Some(iod) = iods.get_mut(id.slot, id.made).filter(|iod| iod.may_read()) else { return };
         let slot = iod.queue(Kind::Read).head;
         let Some(op) = ops.at_mut(slot) else { return };
         let event = op.id;
         let Some(reading) = op.reading() else { return };
-        let before = reading.bytes.len();
+        let (before, bytes_read) = (reading.bytes.len(), iod.bytes_read);
         let outcome = match iod.failure_behind_connect() {
             Some(failure) => Some(Err(failure)),
             None => gather(iod, reading, scratch),
         };
+        *moved += iod.bytes_read - bytes_read;
         let total = reading.bytes.len();
         match outcome {
             Some(outcome) => self.finish(slot, outcome),
@@ -188,7 +193,7 @@ impl Engine {
 
     /// Tries the first queued write; true if it ended, so that the next one may be tried.
     fn try_write(&mut self, id: IodId) -> bool {
-        let Self { iods, ops, .. } = self;
+        let Self { iods, ops, moved, .. } = self;
         let Some(iod) = iods.get_mut(id.slot, id.made).filter(|iod| iod.may_write()) else { return false };
         let slot = iod.queue(Kind::Write).head;
         let Some(op) = ops.at_mut(slot) else { return false };
@@ -200,6 +205,7 @@ impl Engine {
             None => send(iod, &writing.data, &mut writing.sent, writing.to),
         };
         let (sent, total) = (writing.sent - before, writing.before + writing.sent);
+        *moved += sent as u64;
         match outcome {
             Some(outcome) => {
                 self.finish(slot, outcome.map(|()| Output::Sent(Sent { bytes: total })));
@@ -326,9 +332,9 @@ fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Re
             }
             Ok((length, from)) => {
                 iod.bytes_read += length as u64;
-                // A short read has emptied the socket, unless the end of the stream is still to be seen.
+                // A short read has emptied the socket, as a rule.
                 let emptied = length < scratch.len() && matches!(transport, Transport::Stream(_));
-                if emptied && !iod.ready.has(Ready::READ_CLOSED) {
+                if emptied && !iod.ready.has(Ready::SHORT_READS) {
                     iod.ready.remove(Ready::READABLE);
                 }
                 news = from.or(news);
@@ -340,6 +346,7 @@ fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Re
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 iod.ready.remove(Ready::READABLE);
+                iod.ready.remove(Ready::SHORT_READS);
                 iod.ready.remove(Ready::ERROR);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -382,7 +389,7 @@ pub(super) fn send(
     to: Option<SocketAddr>,
 ) -> Option<Result<(), Failure>> {
     let transport = iod.transport.as_ref()?;
-    loop {
+    for _ in 0..SENDS_PER_LOOK_MAX {
         let left = &data[*sent..];
         if left.is_empty() && (*sent > 0 || !transport.is_datagram()) {
             return Some(Ok(()));
@@ -409,6 +416,7 @@ pub(super) fn send(
             Err(error) => return Some(Err(Failure::io(&error, During::Write))),
         }
     }
+    None
 }
 
 impl Engine {

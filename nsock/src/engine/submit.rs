@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Duration;
 
-use super::{Engine, progress};
+use super::{Engine, MOVED_BYTES_PER_TURN_MAX, progress};
 use crate::error::{During, Failure, Misuse};
 use crate::event::{Connected, EventId, IodId, Kind, Output, Sent};
 use crate::iod::{Link, Queue};
@@ -186,7 +186,8 @@ impl Engine {
         data: &[u8],
         to: Option<SocketAddr>,
     ) -> Option<Result<Output, Failure>> {
-        let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) else {
+        let Self { iods, moved, .. } = self;
+        let Some(iod) = iods.get_mut(iod_id.slot, iod_id.made) else {
             return Some(Err(Failure::Misuse(Misuse::StaleIod)));
         };
         match (iod.link, &iod.transport) {
@@ -201,8 +202,11 @@ impl Engine {
         }
         let mut sent = 0;
         // At once if nobody is before us: no copy, no deadline. The completion still comes later.
-        if iod.link == Link::Open && iod.queue(Kind::Write).is_empty() && iod.may_write() {
-            match progress::send(iod, data, &mut sent, to) {
+        let first = iod.link == Link::Open && iod.queue(Kind::Write).is_empty() && iod.may_write();
+        if first && *moved < MOVED_BYTES_PER_TURN_MAX {
+            let outcome = progress::send(iod, data, &mut sent, to);
+            *moved += sent as u64;
+            match outcome {
                 Some(Ok(())) => return Some(Ok(Output::Sent(Sent { bytes: data.len() }))),
                 Some(Err(failure)) => return Some(Err(failure)),
                 None => {}
