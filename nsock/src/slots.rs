@@ -9,30 +9,21 @@ const KEPT_MIN: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     slab: Slab<(u64, T)>,
-    /// Removals since memory was last given back.
-    removals: usize,
-    /// Giving back is worth another try when no more entries are left than this.
-    retry_len: usize,
+    /// How many entries there were when memory was last given back, if few have been there since. Giving back walks
+    /// the whole table, so it is worth another try only when half of these are gone too.
+    left: Option<usize>,
 }
 
 impl<T> Slots<T> {
     pub(crate) fn new() -> Self {
-        Self { slab: Slab::new(), removals: 0, retry_len: usize::MAX }
+        Self { slab: Slab::new(), left: None }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
 
-    #[cfg(test)]
-    pub(crate) fn capacity(&self) -> usize {
-        self.slab.capacity()
-    }
-
     pub(crate) fn insert(&mut self, generation: u64, value: T) -> u32 {
-        if self.slab.len() == self.slab.capacity() {
-            self.retry_len = usize::MAX;
-        }
         let slot = self.slab.insert((generation, value));
         slot_number(slot)
     }
@@ -62,8 +53,14 @@ impl<T> Slots<T> {
 
     pub(crate) fn remove(&mut self, slot: u32, generation: u64) -> Option<T> {
         self.get(slot, generation)?;
-        self.removals += 1;
-        Some(self.slab.remove(slot as usize).1)
+        let (_, value) = self.slab.remove(slot as usize);
+        if self.slab.is_empty() && self.slab.capacity() > KEPT_MIN {
+            // Not left to `shrink`: the next entry would take the slot that was freed last, wherever that is, and one
+            // that comes back again and again (a timer set by its own handler) would stand in the way for good.
+            self.slab = Slab::new();
+            self.left = None;
+        }
+        Some(value)
     }
 
     /// Slot, generation and value of each entry, by slot.
@@ -71,16 +68,18 @@ impl<T> Slots<T> {
         self.slab.iter().map(|(slot, (generation, value))| (slot_number(slot), *generation, value))
     }
 
-    /// Gives memory back after a burst, as far as no entry stands in the way.
-    ///
-    /// A try walks the whole slab, so it is made when half of the entries of the last try have gone, or as many have
-    /// as the slab has room for: constant time per removal on average.
+    /// Gives memory back after a burst, as far as no entry stands in the way. To be called now and then; a removal
+    /// pays for at most O(log n) of it.
     pub(crate) fn shrink(&mut self) {
-        let (capacity, len) = (self.slab.capacity(), self.slab.len());
-        if capacity > KEPT_MIN && len < capacity / 8 && (len <= self.retry_len || self.removals > capacity) {
+        let (capacity, entries) = (self.slab.capacity(), self.slab.len());
+        if entries >= capacity / 4 {
+            self.left = None;
+        } else if capacity > KEPT_MIN
+            && entries < capacity / 8
+            && self.left.is_none_or(|left| entries <= left / 2)
+        {
+            self.left = Some(entries);
             self.slab.shrink_to_fit();
-            self.removals = 0;
-            self.retry_len = len / 2;
         }
     }
 }
@@ -116,7 +115,42 @@ mod tests {
         for (slot, generation) in keys {
             slots.remove(slot, generation);
         }
-        slots.shrink();
         assert_eq!(slots.slab.capacity(), 0);
+    }
+
+    #[test]
+    fn memory_returns_though_one_entry_stays_and_again_after_the_next_burst() {
+        let mut slots = Slots::new();
+        slots.insert(0, 0);
+        for burst in 1..=2_u64 {
+            let mut keys: Vec<_> = (0..100_000)
+                .map(|count| (slots.insert(burst << 32 | count, count), burst << 32 | count))
+                .collect();
+            // The last ones stand in the way while most others go.
+            while !keys.is_empty() {
+                let stay = keys.len() / 16;
+                for (slot, generation) in keys.drain(..keys.len() - stay) {
+                    slots.remove(slot, generation);
+                }
+                slots.shrink();
+            }
+            assert_eq!(slots.len(), 1);
+            assert!(slots.slab.capacity() <= KEPT_MIN, "{}", slots.slab.capacity());
+        }
+    }
+
+    #[test]
+    fn memory_returns_though_an_entry_comes_back_whenever_it_goes() {
+        let mut slots = Slots::new();
+        let keys: Vec<_> =
+            (0..100_000).map(|generation| (slots.insert(generation, generation), generation)).collect();
+        let (last, generation) = keys[99_999];
+        for &(slot, generation) in &keys[..99_999] {
+            slots.remove(slot, generation);
+        }
+        slots.remove(last, generation);
+        slots.insert(100_000, 0);
+        slots.shrink();
+        assert!(slots.slab.capacity() <= KEPT_MIN, "{}", slots.slab.capacity());
     }
 }

@@ -102,7 +102,7 @@ impl Engine {
             iod: request.iod(),
             prev: NONE,
             next: NONE,
-            parent: self.current.map_or(0, |current| current.subject.event.unwrap_or(0)),
+            parent: self.current.map_or(0, |current| current.event),
             since,
             deadline: limit.and_then(|limit| since.checked_add(u64::try_from(limit.as_nanos()).ok()?)),
             place,
