@@ -16,7 +16,7 @@ use testkit::measure::{Cost, EchoProcess, Effort, Spread, Table, interleaved, pi
 
 const CONNECTIONS: usize = 100;
 /// Records the ring keeps.
-const RING_RECORDS: usize = 4096;
+const RING_RECORDS: usize = 1024;
 /// The argument that makes this program a client whose cost is measured.
 const ROLE: &str = "--client";
 

@@ -67,9 +67,13 @@ impl Engine {
         }
         self.read_clock();
         let id = self.add_event(request, limit, place);
-        if self.wants(Level::Info) {
-            self.note_op(id, &[], Step::EventNew, Level::Debug);
-            self.note_op(id, request.data(), Step::Request { asked: request.asked(), limit }, Level::Info);
+        if self.wants(Level::Info)
+            && let Some(subject) = self.ops.get(id.slot, id.made).map(|op| self.subject_of(op))
+        {
+            if self.wants(Level::Debug) {
+                self.note(subject, &[], Step::EventNew);
+            }
+            self.note(subject, request.data(), Step::Request { asked: request.asked(), limit });
         }
         Some(id)
     }
