@@ -9,21 +9,30 @@ const KEPT_MIN: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     slab: Slab<(u64, T)>,
-    /// How many entries there were when memory was last given back, if few have been there since. Giving back walks
-    /// the whole table, so it is worth another try only when half of these are gone too.
-    left: Option<usize>,
+    /// Removals since memory was last given back.
+    removals: usize,
+    /// Giving back is worth another try when no more entries are left than this.
+    retry_len: usize,
 }
 
 impl<T> Slots<T> {
     pub(crate) fn new() -> Self {
-        Self { slab: Slab::new(), left: None }
+        Self { slab: Slab::new(), removals: 0, retry_len: usize::MAX }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.slab.capacity()
+    }
+
     pub(crate) fn insert(&mut self, generation: u64, value: T) -> u32 {
+        if self.slab.len() == self.slab.capacity() {
+            self.retry_len = usize::MAX;
+        }
         let slot = self.slab.insert((generation, value));
         slot_number(slot)
     }
@@ -53,12 +62,12 @@ impl<T> Slots<T> {
 
     pub(crate) fn remove(&mut self, slot: u32, generation: u64) -> Option<T> {
         self.get(slot, generation)?;
+        self.removals += 1;
         let (_, value) = self.slab.remove(slot as usize);
         if self.slab.is_empty() && self.slab.capacity() > KEPT_MIN {
             // Not left to `shrink`: the next entry would take the slot that was freed last, wherever that is, and one
-            // that comes back again and again (a timer set by its own handler) would stand in the way for good.
-            self.slab = Slab::new();
-            self.left = None;
+            // that comes back whenever it goes (a timer set by its own handler) would stand in the way for good.
+            *self = Self::new();
         }
         Some(value)
     }
@@ -68,18 +77,16 @@ impl<T> Slots<T> {
         self.slab.iter().map(|(slot, (generation, value))| (slot_number(slot), *generation, value))
     }
 
-    /// Gives memory back after a burst, as far as no entry stands in the way. To be called now and then; a removal
-    /// pays for at most O(log n) of it.
+    /// Gives memory back after a burst, as far as no entry stands in the way.
+    ///
+    /// A try walks the whole slab, so it is made when half of the entries of the last try have gone, or as many have
+    /// as the slab has room for: constant time per removal on average.
     pub(crate) fn shrink(&mut self) {
-        let (capacity, entries) = (self.slab.capacity(), self.slab.len());
-        if entries >= capacity / 4 {
-            self.left = None;
-        } else if capacity > KEPT_MIN
-            && entries < capacity / 8
-            && self.left.is_none_or(|left| entries <= left / 2)
-        {
-            self.left = Some(entries);
+        let (capacity, len) = (self.slab.capacity(), self.slab.len());
+        if capacity > KEPT_MIN && len < capacity / 8 && (len <= self.retry_len || self.removals > capacity) {
             self.slab.shrink_to_fit();
+            self.removals = 0;
+            self.retry_len = len / 2;
         }
     }
 }
@@ -115,6 +122,7 @@ mod tests {
         for (slot, generation) in keys {
             slots.remove(slot, generation);
         }
+        slots.shrink();
         assert_eq!(slots.slab.capacity(), 0);
     }
 
