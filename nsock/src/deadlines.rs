@@ -10,6 +10,9 @@ const ARITY: usize = 4;
 
 const ABSENT: u32 = u32::MAX;
 
+/// Capacities up to this are kept.
+const KEPT_MIN: usize = 1024;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     /// Nanoseconds on the caller's clock.
@@ -25,6 +28,9 @@ pub(crate) struct Deadlines {
     heap: Vec<Entry>,
     /// Index into `heap` by slot.
     positions: Vec<u32>,
+    /// How many deadlines there were when `positions` was last cut, if few have been there since: finding the end of
+    /// what is used walks it, so that is worth another try only when half of these are gone too.
+    left: Option<usize>,
     #[cfg(test)]
     moves: usize,
 }
@@ -73,15 +79,24 @@ impl Deadlines {
         Some(first.slot)
     }
 
-    /// Gives memory back after a burst.
+    /// Gives memory back after a burst. To be called now and then.
     pub(crate) fn shrink(&mut self) {
-        let capacity = self.heap.capacity();
-        if capacity > 1024 && self.heap.len() < capacity / 8 {
+        let (capacity, deadlines) = (self.heap.capacity(), self.heap.len());
+        if capacity > KEPT_MIN && deadlines < capacity / 8 {
             self.heap.shrink_to(capacity / 4);
+        }
+        let slots = self.positions.len();
+        if deadlines >= slots / 4 {
+            self.left = None;
+        } else if slots > KEPT_MIN
+            && deadlines < slots / 8
+            && self.left.is_none_or(|left| deadlines <= left / 2)
+        {
+            self.left = Some(deadlines);
             let used =
                 self.positions.iter().rposition(|&position| position != ABSENT).map_or(0, |last| last + 1);
             self.positions.truncate(used);
-            self.positions.shrink_to(used);
+            self.positions.shrink_to_fit();
         }
     }
 
@@ -214,6 +229,6 @@ mod tests {
         for _ in 0..20 {
             deadlines.shrink();
         }
-        assert!(deadlines.heap.capacity() <= 1024 && deadlines.positions.capacity() == 0);
+        assert!(deadlines.heap.capacity() <= KEPT_MIN && deadlines.positions.capacity() == 0);
     }
 }

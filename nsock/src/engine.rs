@@ -101,7 +101,10 @@ struct Serials {
 /// The event whose completion was returned last: what is asked for until the next one is asked for by its handler.
 #[derive(Debug, Clone, Copy)]
 struct Current {
-    subject: Subject,
+    /// Its EID.
+    event: u64,
+    /// What the trace says about it; only known while something traces.
+    subject: Option<Subject>,
     /// The scope to return to.
     outer_scope: u16,
 }

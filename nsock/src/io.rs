@@ -285,10 +285,10 @@ impl<S: 'static> Io<S> {
 
     /// Ends an event before its time; its handler never runs and is dropped. False for a stale id.
     pub fn forget(&mut self, event: EventId) -> bool {
+        // Looked up first, so that the two tables are fetched from memory at the same time.
+        let handler = if self.engine.is_pending(event) { self.handlers.take(event.slot) } else { None };
         let found = self.engine.cancel(event, Notice::Silent);
-        if found {
-            drop(self.handlers.take(event.slot));
-        }
+        drop(handler);
         found
     }
 

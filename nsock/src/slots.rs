@@ -63,7 +63,13 @@ impl<T> Slots<T> {
     pub(crate) fn remove(&mut self, slot: u32, generation: u64) -> Option<T> {
         self.get(slot, generation)?;
         self.removals += 1;
-        Some(self.slab.remove(slot as usize).1)
+        let (_, value) = self.slab.remove(slot as usize);
+        if self.slab.is_empty() && self.slab.capacity() > KEPT_MIN {
+            // Not left to `shrink`: the next entry would take the slot that was freed last, wherever that is, and one
+            // that comes back whenever it goes (a timer set by its own handler) would stand in the way for good.
+            *self = Self::new();
+        }
+        Some(value)
     }
 
     /// Slot, generation and value of each entry, by slot.
@@ -118,5 +124,41 @@ mod tests {
         }
         slots.shrink();
         assert_eq!(slots.slab.capacity(), 0);
+    }
+
+    #[test]
+    fn memory_returns_though_one_entry_stays_and_again_after_the_next_burst() {
+        let mut slots = Slots::new();
+        slots.insert(0, 0);
+        for burst in 1..=2_u64 {
+            let mut keys: Vec<_> = (0..100_000)
+                .map(|count| (slots.insert(burst << 32 | count, count), burst << 32 | count))
+                .collect();
+            // The last ones stand in the way while most others go.
+            while !keys.is_empty() {
+                let stay = keys.len() / 16;
+                for (slot, generation) in keys.drain(..keys.len() - stay) {
+                    slots.remove(slot, generation);
+                }
+                slots.shrink();
+            }
+            assert_eq!(slots.len(), 1);
+            assert!(slots.slab.capacity() <= KEPT_MIN, "{}", slots.slab.capacity());
+        }
+    }
+
+    #[test]
+    fn memory_returns_though_an_entry_comes_back_whenever_it_goes() {
+        let mut slots = Slots::new();
+        let keys: Vec<_> =
+            (0..100_000).map(|generation| (slots.insert(generation, generation), generation)).collect();
+        let (last, generation) = keys[99_999];
+        for &(slot, generation) in &keys[..99_999] {
+            slots.remove(slot, generation);
+        }
+        slots.remove(last, generation);
+        slots.insert(100_000, 0);
+        slots.shrink();
+        assert!(slots.slab.capacity() <= KEPT_MIN, "{}", slots.slab.capacity());
     }
 }

@@ -348,6 +348,9 @@ impl Tracer {
         if let Some(ring) = &mut self.ring {
             ring.record(record);
         }
+        if self.sinks.is_empty() {
+            return;
+        }
         let level = record.level();
         for (wanted, sink) in &mut self.sinks {
             if level <= *wanted {

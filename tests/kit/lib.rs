@@ -13,6 +13,7 @@
 //! | a host that never answers a connect | [`full_backlog`] |
 //! | running out of descriptors | [`with_descriptor_limit`] |
 //! | how much is allocated | [`CountingAllocator`] |
+//! | the cost of one thing against another, on a core of its own | [`measure`] |
 //! | two hosts with a wire between them, loss, filters, ICMP | [`Lab`] |
 //!
 //! A test which needs root or a tool asks [`need_root`], [`need_tool`] or [`need_descriptors`] first; on a developer's machine it is then
@@ -33,6 +34,7 @@
 mod alloc;
 mod lab;
 mod limits;
+pub mod measure;
 mod refused;
 mod skip;
 mod tcp;

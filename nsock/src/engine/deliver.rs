@@ -87,14 +87,14 @@ impl Engine {
     }
 
     fn deliver(&mut self, op: Op) -> Completion {
-        let subject = self.subject_of(&op);
+        let subject = self.wants(Level::Info).then(|| self.subject_of(&op));
         let outcome = match op.stage {
             Stage::Done(outcome) => outcome,
             Stage::Waiting(_) => Err(Failure::Cancelled),
         };
-        self.current = Some(Current { subject, outer_scope: self.scope });
+        self.current = Some(Current { event: op.id.number, subject, outer_scope: self.scope });
         self.scope = op.scope;
-        if self.wants(Level::Info) {
+        if let Some(subject) = subject {
             let (payload, callback): (&[u8], _) = match &outcome {
                 Ok(Output::Received(got)) => {
                     (&got.bytes, Callback::Received { bytes: got.bytes.len(), end: got.end })
@@ -112,8 +112,10 @@ impl Engine {
     pub(super) fn end_delivery(&mut self) {
         if let Some(current) = self.current.take() {
             self.scope = current.outer_scope;
-            if self.wants(Level::Debug) {
-                self.note(Subject { parent: 0, ..current.subject }, &[], Step::Released);
+            if let Some(subject) = current.subject
+                && self.wants(Level::Debug)
+            {
+                self.note(Subject { parent: 0, ..subject }, &[], Step::Released);
             }
         }
     }

@@ -67,9 +67,13 @@ impl Engine {
         }
         self.read_clock();
         let id = self.add_event(request, limit, place);
-        if self.wants(Level::Info) {
-            self.note_op(id, &[], Step::EventNew, Level::Debug);
-            self.note_op(id, request.data(), Step::Request { asked: request.asked(), limit }, Level::Info);
+        if self.wants(Level::Info)
+            && let Some(subject) = self.ops.get(id.slot, id.made).map(|op| self.subject_of(op))
+        {
+            if self.wants(Level::Debug) {
+                self.note(subject, &[], Step::EventNew);
+            }
+            self.note(subject, request.data(), Step::Request { asked: request.asked(), limit });
         }
         Some(id)
     }
@@ -102,7 +106,7 @@ impl Engine {
             iod: request.iod(),
             prev: NONE,
             next: NONE,
-            parent: self.current.map_or(0, |current| current.subject.event.unwrap_or(0)),
+            parent: self.current.map_or(0, |current| current.event),
             since,
             deadline: limit.and_then(|limit| since.checked_add(u64::try_from(limit.as_nanos()).ok()?)),
             place,

@@ -11,10 +11,10 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use rustix::thread::{CpuSet, sched_setaffinity};
 use slab::Slab;
 
 use crate::LOOPBACK_V4;
+use crate::measure::pin_to_core;
 use crate::worker::{Stop, Worker};
 
 const STOP: Token = Token(usize::MAX);
@@ -76,7 +76,7 @@ impl TcpEcho {
         let count = Arc::clone(&accepted);
         let (report, started) = mpsc::sync_channel(1);
         let worker = Worker::start("tcp-echo", move |stop| {
-            let ready = pin(core).and_then(|()| Loop::new(listener, stop, count));
+            let ready = core.map_or(Ok(()), pin_to_core).and_then(|()| Loop::new(listener, stop, count));
             match ready {
                 Ok(mut server) => {
                     let _owner_waits = report.send(Ok(()));
@@ -102,17 +102,6 @@ impl TcpEcho {
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
-}
-
-/// Confines the calling thread to a core.
-fn pin(core: Option<usize>) -> io::Result<()> {
-    let Some(core) = core else { return Ok(()) };
-    if core >= CpuSet::MAX_CPU {
-        return Err(io::Error::new(ErrorKind::InvalidInput, format!("there is no CPU core {core}")));
-    }
-    let mut set = CpuSet::new();
-    set.set(core);
-    Ok(sched_setaffinity(None, &set)?)
 }
 
 /// What remains to do for a connection.

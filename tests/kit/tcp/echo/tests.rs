@@ -1,5 +1,6 @@
 use super::*;
 use crate::{LOOPBACK_V6, exclusive, in_own_process, need_descriptors, with_descriptor_limit};
+use rustix::thread::CpuSet;
 use std::fs;
 use std::net::Shutdown;
 use std::thread;
