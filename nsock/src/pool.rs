@@ -51,6 +51,15 @@ pub enum Stop {
     TimedOut,
 }
 
+/// Ends the turn when a handler panics: what the pool's owner asks for next is neither in it nor of that handler.
+struct EndTurn<'a, S>(&'a mut Io<S>);
+
+impl<S> Drop for EndTurn<'_, S> {
+    fn drop(&mut self) {
+        self.0.engine.end_turn();
+    }
+}
+
 /// IODs, pending events and their handlers, and the loop that runs them.
 ///
 /// The state `S` that handlers work on is lent to [`run`](Self::run), so a handler can be a plain method of it:
@@ -72,7 +81,7 @@ impl<S: 'static> Pool<S> {
         Ok(Self { io: Io { engine: Engine::new()?, handlers: Handlers(Vec::new()), quit: false } })
     }
 
-    /// Runs handlers until nothing is pending, a handler quits, or the limit has passed; in that order of
+    /// Runs handlers until a handler quits, nothing is pending, or the limit has passed; in that order of
     /// precedence. A limit of zero makes one turn without waiting. It may be called again.
     ///
     /// This and [`shutdown`](Self::shutdown) are the only places where handlers run. If one panics, the panic
@@ -103,7 +112,9 @@ impl<S: 'static> Pool<S> {
     fn deliver(&mut self, state: &mut S) {
         while let Some(done) = self.io.engine.next_done() {
             if let Some(handler) = self.io.handlers.take(done.id.slot) {
-                handler(state, &mut self.io, done);
+                let unwinding = EndTurn(&mut self.io);
+                handler(state, unwinding.0, done);
+                std::mem::forget(unwinding);
             }
             if self.io.quit {
                 self.io.engine.finish_turn();

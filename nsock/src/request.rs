@@ -56,7 +56,7 @@ pub enum Request<'a> {
     },
     /// Succeed when the limit has passed.
     Timer,
-    /// Succeed when a [`Waker`] of this engine is used, or has been since the last such event.
+    /// Succeed when a [`Waker`](crate::Waker) of this engine is used, or has been since the last such event.
     Wake,
 }
 

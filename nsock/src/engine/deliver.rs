@@ -49,6 +49,12 @@ impl Engine {
         }
     }
 
+    /// Ends the turn before everything is delivered; the rest comes with the next one.
+    pub(crate) fn end_turn(&mut self) {
+        self.end_delivery();
+        self.in_turn = false;
+    }
+
     /// Delivers what is finished by now, but follows up on nothing more in this turn.
     pub(crate) fn finish_turn(&mut self) {
         self.budget = self.budget.min(self.done.len());
