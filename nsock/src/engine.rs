@@ -322,8 +322,8 @@ impl Engine {
 
     /// Gives an IOD without a descriptor an unconnected UDP socket of the family of `local`, bound to it.
     ///
-    /// Port 0 and the unspecified address leave the choice to the system. Then [`Request::Sendto`](crate::Request::Sendto) and
-    /// [`Request::Read`](crate::Request::Read) work on the IOD.
+    /// Port 0 and the unspecified address leave the choice to the system. Then [`Sendto`](crate::Request::Sendto) and
+    /// [`Read`](crate::Request::Read) work on the IOD.
     ///
     /// # Errors
     /// The failure of making or binding the socket, or [`Misuse`] of the IOD.

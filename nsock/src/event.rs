@@ -49,13 +49,15 @@ impl fmt::Display for Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId {
     pub(crate) slot: u32,
+    /// The scope that its number counts in, for the trace of what is done with it after its end.
+    pub(crate) scope: u16,
     pub(crate) made: u64,
     pub(crate) number: u64,
 }
 
 impl EventId {
     /// The id of a request that was not accepted, because the pool is shutting down. No event ever has it.
-    pub const REFUSED: Self = Self { slot: u32::MAX, made: 0, number: 0 };
+    pub const REFUSED: Self = Self { slot: u32::MAX, scope: 0, made: 0, number: 0 };
 
     pub(crate) fn number_of(serial: u64, kind: Kind) -> u64 {
         serial << 3 | kind as u64
@@ -258,7 +260,7 @@ mod tests {
         let numbers: Vec<u64> =
             (1..=2).flat_map(|serial| Kind::ALL.map(|kind| EventId::number_of(serial, kind))).collect();
         assert_eq!(numbers, [8, 10, 11, 12, 14, 16, 18, 19, 20, 22]);
-        let id = EventId { slot: 0, made: 1, number: 27 };
+        let id = EventId { slot: 0, scope: 0, made: 1, number: 27 };
         assert_eq!((id.serial(), id.to_string().as_str()), (3, "27"));
     }
 }

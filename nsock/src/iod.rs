@@ -47,6 +47,14 @@ pub(crate) struct Unread {
     pub(crate) from: Option<SocketAddr>,
 }
 
+/// Where the datagrams end that one read has gathered, so that they can be given back as they came.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    /// The generation of the read.
+    pub(crate) by: u64,
+    pub(crate) ends: Vec<(usize, Option<SocketAddr>)>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Iod {
     pub(crate) id: IodId,
@@ -80,6 +88,8 @@ pub(crate) struct Iod {
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
     pub(crate) unread: VecDeque<Unread>,
+    /// Of the last read that gathered several datagrams; few IODs have one.
+    pub(crate) gathered: Option<Box<Gathered>>,
     pub(crate) options: Option<Box<SocketOptions>>,
     pub(crate) since: u64,
     pub(crate) place: &'static Location<'static>,
@@ -109,6 +119,7 @@ impl Iod {
             bytes_read: 0,
             bytes_written: 0,
             unread: VecDeque::new(),
+            gathered: None,
             options: None,
             since,
             place,

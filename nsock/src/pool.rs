@@ -72,7 +72,7 @@ impl<S: 'static> Pool<S> {
         Ok(Self { io: Io { engine: Engine::new()?, handlers: Handlers(Vec::new()), quit: false } })
     }
 
-    /// Runs handlers until nothing is pending, a handler quits, or the limit has passed; in that order of
+    /// Runs handlers until a handler quits, nothing is pending, or the limit has passed; in that order of
     /// precedence. A limit of zero makes one turn without waiting. It may be called again.
     ///
     /// This and [`shutdown`](Self::shutdown) are the only places where handlers run. If one panics, the panic

@@ -5,10 +5,16 @@ mod bugs;
 mod classic_text;
 mod contract;
 mod descriptors;
+#[cfg(test)]
+mod engine_properties;
 mod examples;
 mod faults;
+#[cfg(test)]
+mod found_by_the_model;
 mod introspection;
 mod misuse;
+#[cfg(test)]
+mod model;
 mod rdns;
 mod reading;
 mod stdin;

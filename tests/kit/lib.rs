@@ -14,6 +14,7 @@
 //! | running out of descriptors | [`with_descriptor_limit`] |
 //! | how much is allocated | [`CountingAllocator`] |
 //! | the cost of one thing against another, on a core of its own | [`measure`] |
+//! | whether a trace keeps nsock's contract | [`Oracle`] |
 //! | two hosts with a wire between them, loss, filters, ICMP | [`Lab`] |
 //!
 //! A test which needs root or a tool asks [`need_root`], [`need_tool`] or [`need_descriptors`] first; on a developer's machine it is then
@@ -35,6 +36,7 @@ mod alloc;
 mod lab;
 mod limits;
 pub mod measure;
+mod oracle;
 mod refused;
 mod skip;
 mod tcp;
@@ -48,6 +50,7 @@ pub use lab::{Lab, SCANNER_LINK, SCANNER_V4, SCANNER_V6, TARGET_LINK, TARGETS_V4
 pub use limits::{
     Exclusive, descriptor_limit_leaving, exclusive, in_own_process, open_descriptors, with_descriptor_limit,
 };
+pub use oracle::{Contract, Oracle, TraceEnd, Violation};
 pub use refused::{ClosedPort, FullBacklog, closed_port, closed_port_at, full_backlog};
 pub use skip::{need_descriptors, need_root, need_tool};
 pub use tcp::{Step, TcpEcho, TcpScript};

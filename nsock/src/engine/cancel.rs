@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use super::Engine;
+use super::note::Subject;
 use crate::error::Failure;
 use crate::event::{EventId, IodId, Kind};
 use crate::iod::Iod;
@@ -35,7 +36,7 @@ impl Engine {
         if self.wants(Level::Info) {
             let mut subject = match self.ops.get(id.slot, id.made) {
                 Some(op) => self.subject_of(op),
-                None => self.subject_of_loop(),
+                None => Subject { scope: id.scope, ..self.subject_of_loop() },
             };
             subject.event = Some(id.number);
             subject.kind = Kind::ALL.into_iter().find(|&kind| kind as u64 == id.number & 7);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::{DELIVERIES_PER_TURN_MAX, Engine};
 use crate::backend::Ready;
 use crate::error::{During, Error, Failure};
-use crate::event::{Connected, End, IodId, Kind, Output, Sent};
-use crate::iod::{Iod, Link};
+use crate::event::{Connected, End, EventId, IodId, Kind, Output, Sent};
+use crate::iod::{Gathered, Iod, Link};
 use crate::op::{NONE, Op, Reading, Until};
 use crate::trace::{Level, Step};
 use crate::transport::Transport;
@@ -60,9 +60,6 @@ impl Engine {
             }
         });
         self.read_clock();
-        self.in_turn = true;
-        self.budget = DELIVERIES_PER_TURN_MAX;
-        self.moved = 0;
         let woken = waited.map_err(|error| {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             if self.wants(Level::Error) {
@@ -70,6 +67,9 @@ impl Engine {
             }
             Error::Wait(error)
         })?;
+        self.in_turn = true;
+        self.budget = DELIVERIES_PER_TURN_MAX;
+        self.moved = 0;
         self.look_at_work();
         if woken {
             self.wake();
@@ -178,7 +178,7 @@ impl Engine {
         let (before, bytes_read) = (reading.bytes.len(), iod.bytes_read);
         let outcome = match iod.failure_behind_connect() {
             Some(failure) => Some(Err(failure)),
-            None => gather(iod, reading, scratch),
+            None => gather(iod, event, reading, scratch),
         };
         *moved += iod.bytes_read - bytes_read;
         let total = reading.bytes.len();
@@ -305,10 +305,20 @@ fn socket_error(transport: &Transport) -> Option<i32> {
 }
 
 /// Moves what has come into a read; its outcome if that ends it.
-fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Result<Output, Failure>> {
+fn gather(
+    iod: &mut Iod,
+    event: EventId,
+    reading: &mut Reading,
+    scratch: &mut [u8],
+) -> Option<Result<Output, Failure>> {
     let enough = |reading: &mut Reading, end| Some(Ok(Output::Received(reading.take(end))));
+    let datagrams = iod.transport.as_ref().is_some_and(Transport::is_datagram);
     while let Some(unread) = iod.unread.pop_front() {
-        if reading.add(&unread.bytes, unread.from) {
+        let satisfied = reading.add(&unread.bytes, unread.from);
+        if datagrams {
+            remember_end(&mut iod.gathered, event, reading, unread.from);
+        }
+        if satisfied {
             return enough(reading, End::Enough);
         }
     }
@@ -319,7 +329,6 @@ fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Re
         return Some(reading.cut_short(End::Eof, Failure::Eof));
     }
     let transport = iod.transport.as_ref()?;
-    let datagrams = transport.is_datagram();
     let (mut satisfied, mut news) = (false, None);
     for _ in 0..RECEIVES_PER_LOOK_MAX {
         if !(iod.ready.has(Ready::READABLE) || iod.ready.has(Ready::ERROR)) {
@@ -339,6 +348,9 @@ fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Re
                 }
                 news = from.or(news);
                 satisfied = reading.add(&scratch[..length], from);
+                if datagrams {
+                    remember_end(&mut iod.gathered, event, reading, from);
+                }
                 let may_take_more = reading.until == Until::Any && length == scratch.len();
                 if reading.is_full() || satisfied && !may_take_more {
                     break;
@@ -370,6 +382,24 @@ fn gather(iod: &mut Iod, reading: &mut Reading, scratch: &mut [u8]) -> Option<Re
         return Some(reading.cut_short(End::Eof, Failure::Eof));
     }
     if reading.is_full() { enough(reading, End::Full) } else { None }
+}
+
+/// Remembers where a datagram ends, unless it is the only one its read will take.
+fn remember_end(
+    gathered: &mut Option<Box<Gathered>>,
+    event: EventId,
+    reading: &Reading,
+    from: Option<SocketAddr>,
+) {
+    if reading.until == Until::Any {
+        return;
+    }
+    let gathered = gathered.get_or_insert_with(|| Box::new(Gathered { by: event.made, ends: Vec::new() }));
+    if gathered.by != event.made {
+        gathered.by = event.made;
+        gathered.ends.clear();
+    }
+    gathered.ends.push((reading.bytes.len(), from));
 }
 
 /// The outcome of a read that met an error: data first, the error with the next read.
@@ -424,7 +454,7 @@ impl Engine {
     pub(super) fn give_back(iod: &mut Iod, op: &mut Op) {
         use crate::iod::Unread;
         use crate::op::{Stage, Task};
-        let (bytes, from) = match &mut op.stage {
+        let (mut bytes, from) = match &mut op.stage {
             Stage::Waiting(Task::Read(reading)) => (mem::take(&mut reading.bytes), reading.from),
             Stage::Done(Ok(Output::Received(got))) => (mem::take(&mut got.bytes), got.from),
             Stage::Done(Err(Failure::Io { errno, during: During::Read })) => {
@@ -433,6 +463,14 @@ impl Engine {
             }
             _ => return,
         };
+        if let Some(gathered) = iod.gathered.take_if(|gathered| gathered.by == op.id.made) {
+            for index in (0..gathered.ends.len()).rev() {
+                let start = index.checked_sub(1).map_or(0, |before| gathered.ends[before].0);
+                let from = gathered.ends[index].1;
+                iod.unread.push_front(Unread { bytes: bytes.split_off(start), from });
+            }
+            return;
+        }
         let datagram = iod.transport.as_ref().is_some_and(Transport::is_datagram);
         if !bytes.is_empty() || datagram && op.is_done() {
             iod.unread.push_front(Unread { bytes, from });

@@ -96,7 +96,8 @@ impl Engine {
         let serials = &mut self.scopes[usize::from(self.scope)];
         serials.events += 1;
         self.made += 1;
-        let mut id = EventId { slot: 0, made: self.made, number: EventId::number_of(serials.events, kind) };
+        let number = EventId::number_of(serials.events, kind);
+        let mut id = EventId { slot: 0, scope: self.scope, made: self.made, number };
         let since = self.nanos(self.now);
         let op = Op {
             id,
