@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Duration;
 
-use super::{Engine, MOVED_BYTES_PER_TURN_MAX, progress};
+use super::{Engine, MOVED_BYTES_PER_TURN_MAX, transfer};
 use crate::error::{During, Failure, Misuse};
 use crate::event::{Connected, EventId, IodId, Kind, Output, Sent};
 use crate::iod::{Link, Queue};
@@ -209,7 +209,7 @@ impl Engine {
         // At once if nobody is before us: no copy, no deadline. The completion still comes later.
         let first = iod.link == Link::Open && iod.queue(Kind::Write).is_empty() && iod.may_write();
         if first && *moved < MOVED_BYTES_PER_TURN_MAX {
-            let outcome = progress::send(iod, data, &mut sent, to);
+            let outcome = transfer::send(iod, data, &mut sent, to);
             *moved += sent as u64;
             match outcome {
                 Some(Ok(())) => return Some(Ok(Output::Sent(Sent { bytes: data.len() }))),
