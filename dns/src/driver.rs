@@ -85,10 +85,11 @@ impl<S: 'static> Driver<S> {
         self
     }
 
-    /// Makes the IODs and events of look-ups in a scope of another name than [`SCOPE`].
+    /// Makes the IODs and events of look-ups, and the timer, in scopes of other names than [`SCOPE`] and
+    /// [`TIMER_SCOPE`].
     #[must_use]
-    pub fn in_scope(mut self, io: &mut Io<S>, label: &'static str) -> Self {
-        self.scope = io.scope(label);
+    pub fn in_scopes(mut self, io: &mut Io<S>, label: &'static str, timer_label: &'static str) -> Self {
+        (self.scope, self.timer_scope) = (io.scope(label), io.scope(timer_label));
         self
     }
 

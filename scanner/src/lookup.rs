@@ -13,6 +13,9 @@ use crate::tracing::Tracing;
 /// The label of the scope that these look-ups are made in: their pool counts from 1 again.
 pub const SCOPE: &str = "dns-forward";
 
+/// The label of the scope of their timer.
+const TIMER_SCOPE: &str = "dns-forward-timer";
+
 /// What each name comes to; the text says why it comes to nothing.
 #[derive(Debug, Default)]
 pub struct NameTable {
@@ -86,7 +89,7 @@ pub fn look_up(
     tracing.install(&mut pool);
     let resolver = Resolver::new(config, dns::unpredictable_ids()?).map_err(io::Error::other)?;
     let dns = Driver::attach(&mut pool, resolver, |forward| &mut forward.dns, Forward::answered);
-    let mut forward = Forward { dns: dns.in_scope(&mut pool, SCOPE), found: HashMap::new() };
+    let mut forward = Forward { dns: dns.in_scopes(&mut pool, SCOPE, TIMER_SCOPE), found: HashMap::new() };
     let mut asked = Vec::new();
     for name in names {
         let mut requests = Vec::new();
