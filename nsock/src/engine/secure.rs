@@ -10,12 +10,12 @@ use crate::iod::{Iod, Link, Unread};
 use crate::op::NONE;
 use crate::tls_error::TlsError;
 use crate::trace::{Level, Step};
-use crate::transport::Transport;
 #[cfg(feature = "tls")]
 use crate::{
     error::Misuse,
     event::EventId,
     tls::{Channel, TlsInfo, TlsOptions, TlsSession},
+    transport::Transport,
 };
 
 /// Receive calls for one handshake before others get their turn; a handshake takes a handful.
