@@ -341,7 +341,6 @@ fn nmap_1488_a_handshake_that_fails_is_not_tried_again() {
 
 #[test]
 fn bug_07_data_before_a_bare_close_is_a_success() {
-    nmap_3430_a_peer_that_closes_without_close_notify_is_let_pass();
     for version in [&TLS12, &TLS13] {
         let server = TlsServer::start(speaking(version), |peer| peer.write_all(b"the data")).unwrap();
         let (mut pool, mut seen, _) = pool();
@@ -483,7 +482,6 @@ fn a_handshake_can_be_cancelled_and_its_iod_deleted() {
     assert!(pool.iod_delete(deleted.0));
     assert_eq!(finish(&mut pool, &mut seen), [Saw::Failed(Failure::Cancelled)]);
     assert_eq!(pool.report().iods[0].state, IodState::Failed);
-    assert!(server.wait_finished(0, ms(0)));
     assert_eq!(oracle.finish(TraceEnd::Complete), []);
 }
 
