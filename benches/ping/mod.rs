@@ -2,6 +2,9 @@
 
 #[allow(dead_code, reason = "not every bench that has this module compares with it")]
 pub(crate) mod bare;
+#[allow(dead_code, reason = "not every bench that has this module uses TLS")]
+pub(crate) mod bare_tls;
+#[allow(dead_code, reason = "not every bench that has this module connects in both ways")]
 pub(crate) mod nsock;
 
 /// Length of a ping and of its echo.

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use nsock::{Connected, Event, Failure, Io, IodId, Pool, Received, Sent, Stop};
+use nsock::{Connected, Event, EventId, Failure, Io, IodId, Pool, Received, Sent, Stop};
 
 use super::{IN_FLIGHT_MAX, PING_BYTES};
 
@@ -15,8 +15,14 @@ pub(crate) struct Client {
     state: Pings,
 }
 
+/// `connect_tcp` or `connect_ssl`.
+type Request = fn(&mut Io<Pings>, IodId, SocketAddr, Option<Duration>, Handler) -> EventId;
+
+type Handler = fn(&mut Pings, &mut Io<Pings>, Event<Connected>);
+
 /// What the handlers work on.
 struct Pings {
+    request: Request,
     server: SocketAddr,
     /// The time limit of each read.
     limit: Option<Duration>,
@@ -33,7 +39,22 @@ impl Client {
         connections: usize,
         limit: Option<Duration>,
     ) -> Result<Self, Box<dyn Error>> {
-        let state = Pings { server, limit, left: connections, idle: VecDeque::new(), failure: None };
+        Self::connect_by(Io::connect_tcp, server, connections, limit)
+    }
+
+    /// Connects by TLS.
+    pub(crate) fn connect_ssl(server: SocketAddr, connections: usize) -> Result<Self, Box<dyn Error>> {
+        Self::connect_by(Io::connect_ssl, server, connections, None)
+    }
+
+    fn connect_by(
+        request: Request,
+        server: SocketAddr,
+        connections: usize,
+        limit: Option<Duration>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let idle = VecDeque::new();
+        let state = Pings { request, server, limit, left: connections, idle, failure: None };
         let mut client = Self { pool: Pool::new()?, state };
         for _ in 0..connections.min(IN_FLIGHT_MAX) {
             client.state.connect(&mut client.pool);
@@ -72,7 +93,7 @@ impl Pings {
         if self.left > 0 {
             self.left -= 1;
             let iod = io.iod_new();
-            io.connect_tcp(iod, self.server, self.limit, Self::connected);
+            (self.request)(io, iod, self.server, self.limit, Self::connected);
         }
     }
 

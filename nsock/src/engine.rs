@@ -5,6 +5,7 @@ mod deliver;
 mod iods;
 mod note;
 mod progress;
+mod secure;
 mod submit;
 mod transfer;
 

@@ -2,6 +2,8 @@
 
 use std::{error, fmt, io};
 
+use crate::tls_error::TlsError;
+
 /// Why a request did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -23,6 +25,8 @@ pub enum Failure {
     Misuse(Misuse),
     /// Time ran out with nothing to deliver.
     TimedOut,
+    /// TLS failed.
+    Tls(TlsError),
 }
 
 /// The step of a request in which the system reported an error.
@@ -75,8 +79,14 @@ pub enum SocketOption {
 pub enum Misuse {
     /// A second connect on one IOD.
     AlreadyConnected,
+    /// A TLS handshake on a connection that has TLS already.
+    AlreadySecured,
+    /// A TLS handshake on a connection with reads or writes pending.
+    Busy,
     /// `sendto` on an IOD that is not a datagram socket.
     NotDatagram,
+    /// A TLS handshake on what is not a TCP connection.
+    NotTcp,
     /// A read or write on an IOD that has no descriptor.
     NotConnected,
     /// The IOD was deleted before.
@@ -109,6 +119,7 @@ impl Failure {
             }
             // On loopback the refusal can be there before `connect` returns.
             Self::Io { errno: libc::ECONNREFUSED, during: During::Connect } => Fault::Peer,
+            Self::Tls(error) => error.fault(),
             Self::Io { during: During::Format, .. } => Fault::Caller,
             Self::Io { .. } => Fault::Local,
         }
@@ -129,7 +140,7 @@ impl Failure {
         match self {
             Self::Cancelled => "CANCELLED",
             Self::Eof => "EOF",
-            Self::Io { .. } | Self::Misuse(_) => "ERROR",
+            Self::Io { .. } | Self::Misuse(_) | Self::Tls(_) => "ERROR",
             Self::Killed => "KILL",
             Self::TimedOut => "TIMEOUT",
         }
@@ -172,6 +183,7 @@ impl fmt::Display for Failure {
             Self::Killed => f.write_str("the pool was shut down"),
             Self::Misuse(misuse) => misuse.fmt(f),
             Self::TimedOut => f.write_str("timed out"),
+            Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -212,6 +224,9 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AlreadyConnected => "the IOD has a socket already: use a new IOD for another connection",
+            Self::AlreadySecured => "the connection has TLS already",
+            Self::Busy => "the IOD has reads or writes pending: start TLS after them",
+            Self::NotTcp => "TLS needs a TCP connection",
             Self::NotDatagram => "sendto needs a datagram socket: use write on a connection",
             Self::NotConnected => "the IOD has no descriptor: connect it first",
             Self::StaleIod => "the IOD was deleted",

@@ -12,8 +12,10 @@ use crate::error::{Failure, Misuse};
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Kind {
-    /// A TCP or UDP connect.
+    /// A TCP, UDP or Unix socket connect.
     Connect = 0,
+    /// A TLS connect or reconnect: the connect, if any, and the handshake.
+    ConnectSsl = 1,
     /// Any of the read requests.
     Read = 2,
     /// A write, a `printf` or a `sendto`.
@@ -26,13 +28,19 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [Self; 5] = [Self::Connect, Self::Read, Self::Write, Self::Timer, Self::Wake];
+    pub const ALL: [Self; 6] =
+        [Self::Connect, Self::ConnectSsl, Self::Read, Self::Write, Self::Timer, Self::Wake];
+
+    pub(crate) fn is_connect(self) -> bool {
+        matches!(self, Self::Connect | Self::ConnectSsl)
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "CONNECT",
+            Self::ConnectSsl => "SSL-CONNECT",
             Self::Read => "READ",
             Self::Write => "WRITE",
             Self::Timer => "TIMER",
@@ -197,8 +205,10 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
-    /// Of a connect.
+    /// Of a connect to an internet address, with or without TLS.
     Connected(Connected),
+    /// Of a connect to a Unix socket.
+    ConnectedUnix,
     /// Of a read.
     Received(Received),
     /// Of a write.
@@ -242,6 +252,10 @@ impl Output {
         if let Self::Connected(connected) = self { Some(connected) } else { None }
     }
 
+    pub(crate) fn connected_unix(self) -> Option<()> {
+        if let Self::ConnectedUnix = self { Some(()) } else { None }
+    }
+
     pub(crate) fn received(self) -> Option<Received> {
         if let Self::Received(received) = self { Some(received) } else { None }
     }
@@ -259,7 +273,7 @@ mod tests {
     fn eid_is_serial_shifted_by_three_plus_kind() {
         let numbers: Vec<u64> =
             (1..=2).flat_map(|serial| Kind::ALL.map(|kind| EventId::number_of(serial, kind))).collect();
-        assert_eq!(numbers, [8, 10, 11, 12, 14, 16, 18, 19, 20, 22]);
+        assert_eq!(numbers, [8, 9, 10, 11, 12, 14, 16, 17, 18, 19, 20, 22]);
         let id = EventId { slot: 0, scope: 0, made: 1, number: 27 };
         assert_eq!((id.serial(), id.to_string().as_str()), (3, "27"));
     }

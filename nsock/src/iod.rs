@@ -4,12 +4,16 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::Location;
+use std::path::PathBuf;
 
 use crate::backend::{Ready, Source};
-use crate::error::{During, Failure};
+use crate::error::Failure;
 use crate::event::{IcmpError, IodId, Kind};
 use crate::op::NONE;
 use crate::socket::SocketOptions;
+use crate::tls::Channel;
+#[cfg(feature = "tls")]
+use crate::tls::TlsOptions;
 use crate::transport::Transport;
 
 /// How far an IOD has come.
@@ -18,10 +22,12 @@ pub(crate) enum Link {
     /// No descriptor yet.
     Idle,
     Connecting,
+    /// Connected; TLS is being agreed on.
+    Handshaking,
     Open,
     /// The connect came to nothing; requests behind it end the same way.
     Failed {
-        errno: i32,
+        failure: Failure,
     },
 }
 
@@ -74,11 +80,12 @@ pub(crate) struct Iod {
     pub(crate) icmp_errors: bool,
     /// Somebody else has the same file open: closing does not end the watch.
     pub(crate) adopted: bool,
-    /// A receive error that came behind data, for the next read.
-    pub(crate) read_errno: Option<i32>,
+    /// A receive error that came behind data, for the next read; one of TLS stays.
+    pub(crate) read_failure: Option<Failure>,
     /// The ICMP message that ended its connect, if that was asked for.
     pub(crate) icmp_error: Option<IcmpError>,
     pub(crate) transport: Option<Transport>,
+    pub(crate) tls: Option<Box<Channel>>,
     pub(crate) peer: Option<SocketAddr>,
     connects: Queue,
     reads: Queue,
@@ -91,6 +98,10 @@ pub(crate) struct Iod {
     /// Of the last read that gathered several datagrams; few IODs have one.
     pub(crate) gathered: Option<Box<Gathered>>,
     pub(crate) options: Option<Box<SocketOptions>>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls_options: Option<Box<TlsOptions>>,
+    /// The path of a Unix socket's peer.
+    pub(crate) path: Option<Box<PathBuf>>,
     pub(crate) since: u64,
     pub(crate) place: &'static Location<'static>,
 }
@@ -108,9 +119,10 @@ impl Iod {
             overdue: false,
             icmp_errors: false,
             adopted: false,
-            read_errno: None,
+            read_failure: None,
             icmp_error: None,
             transport: None,
+            tls: None,
             peer: None,
             connects: Queue::EMPTY,
             reads: Queue::EMPTY,
@@ -121,6 +133,9 @@ impl Iod {
             unread: VecDeque::new(),
             gathered: None,
             options: None,
+            #[cfg(feature = "tls")]
+            tls_options: None,
+            path: None,
             since,
             place,
         }
@@ -137,7 +152,7 @@ impl Iod {
     /// The queue of a kind that has one.
     pub(crate) fn queue(&self, kind: Kind) -> Queue {
         match kind {
-            Kind::Connect => self.connects,
+            Kind::Connect | Kind::ConnectSsl => self.connects,
             Kind::Read => self.reads,
             Kind::Write => self.writes,
             Kind::Timer | Kind::Wake => Queue::EMPTY,
@@ -146,7 +161,7 @@ impl Iod {
 
     pub(crate) fn queue_mut(&mut self, kind: Kind) -> Option<&mut Queue> {
         match kind {
-            Kind::Connect => Some(&mut self.connects),
+            Kind::Connect | Kind::ConnectSsl => Some(&mut self.connects),
             Kind::Read => Some(&mut self.reads),
             Kind::Write => Some(&mut self.writes),
             Kind::Timer | Kind::Wake => None,
@@ -161,11 +176,11 @@ impl Iod {
                     self.ready.has(Ready::READABLE)
                         || self.ready.has(Ready::ERROR)
                         || self.eof
-                        || self.read_errno.is_some()
+                        || self.read_failure.is_some()
                         || !self.unread.is_empty()
                 }
                 Link::Failed { .. } => true,
-                Link::Idle | Link::Connecting => false,
+                Link::Idle | Link::Connecting | Link::Handshaking => false,
             }
     }
 
@@ -174,14 +189,14 @@ impl Iod {
         match self.link {
             Link::Open => self.ready.has(Ready::WRITABLE) || self.ready.has(Ready::ERROR),
             Link::Failed { .. } => true,
-            Link::Idle | Link::Connecting => false,
+            Link::Idle | Link::Connecting | Link::Handshaking => false,
         }
     }
 
     /// How requests end that were queued behind a connect that came to nothing.
     pub(crate) fn failure_behind_connect(&self) -> Option<Failure> {
         match self.link {
-            Link::Failed { errno } => Some(Failure::Io { errno, during: During::Handshake }),
+            Link::Failed { failure } => Some(failure),
             _ => None,
         }
     }

@@ -113,6 +113,12 @@ mod request;
 mod slots;
 mod socket;
 mod sys;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+mod tls_error;
 pub mod trace;
 mod transport;
 
@@ -127,5 +133,8 @@ pub use io::Io;
 pub use observe::{EventReport, IodReport, IodState, Report, Waiting};
 pub use op::{READ_BYTES_MAX, Until};
 pub use pool::{Pool, Stop};
-pub use request::Request;
+pub use request::{Request, UnixKind};
 pub use socket::SocketOptions;
+#[cfg(feature = "tls")]
+pub use tls::{TlsInfo, TlsKeyLog, TlsOptions, TlsRoots, TlsSession, TlsVerify, TlsVersion};
+pub use tls_error::{CertificateError, TlsError};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::Location;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engine::Engine;
@@ -34,6 +35,8 @@ pub struct IodReport {
     pub state: IodState,
     /// Its peer, where that is known.
     pub peer: Option<SocketAddr>,
+    /// The path of its peer, if that is a Unix socket.
+    pub path: Option<PathBuf>,
     /// Bytes received.
     pub bytes_read: u64,
     /// Bytes sent.
@@ -54,6 +57,8 @@ pub enum IodState {
     Idle,
     /// A connect is under way.
     Connecting,
+    /// It is connected; a TLS handshake is under way.
+    Handshaking,
     /// It can be used.
     Open,
     /// The peer has sent its last byte.
@@ -145,11 +150,13 @@ impl Report {
                 state: match iod.link {
                     Link::Idle => IodState::Idle,
                     Link::Connecting => IodState::Connecting,
+                    Link::Handshaking => IodState::Handshaking,
                     Link::Open if iod.eof => IodState::Eof,
                     Link::Open => IodState::Open,
                     Link::Failed { .. } => IodState::Failed,
                 },
                 peer: iod.peer,
+                path: iod.path.as_deref().cloned(),
                 bytes_read: iod.bytes_read,
                 bytes_written: iod.bytes_written,
                 age: since(iod.since),
@@ -207,9 +214,10 @@ impl fmt::Display for IodReport {
         if let Some(fd) = self.fd {
             write!(f, " fd {fd}")?;
         }
-        match self.peer {
-            Some(peer) => write!(f, " {peer}")?,
-            None => f.write_str(" peer unspecified")?,
+        match (self.peer, &self.path) {
+            (Some(peer), _) => write!(f, " {peer}")?,
+            (None, Some(path)) => write!(f, " {}", path.display())?,
+            (None, None) => f.write_str(" peer unspecified")?,
         }
         write!(
             f,
@@ -225,6 +233,7 @@ impl fmt::Display for IodState {
         f.write_str(match self {
             Self::Idle => "idle",
             Self::Connecting => "connecting",
+            Self::Handshaking => "in the TLS handshake",
             Self::Open => "open",
             Self::Eof => "at end of file",
             Self::Failed => "failed",

@@ -1,6 +1,8 @@
 //! What can be asked of the engine. Plain data.
 
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::event::{IodId, Kind};
 use crate::op::Until;
@@ -23,6 +25,29 @@ pub enum Request<'a> {
         iod: IodId,
         /// The peer.
         to: SocketAddr,
+    },
+    /// Connect an IOD that has no socket yet to a TCP server and agree on TLS. The limit covers both.
+    #[cfg(feature = "tls")]
+    ConnectSsl {
+        /// The IOD.
+        iod: IodId,
+        /// The server.
+        to: SocketAddr,
+    },
+    /// Agree on TLS on a TCP connection that has been used without (STARTTLS).
+    #[cfg(feature = "tls")]
+    ReconnectSsl {
+        /// The IOD.
+        iod: IodId,
+    },
+    /// Connect an IOD that has no socket yet to a Unix socket.
+    ConnectUnix {
+        /// The IOD.
+        iod: IodId,
+        /// Where the socket is in the file system.
+        path: &'a Path,
+        /// Stream or datagram.
+        kind: UnixKind,
     },
     /// Gather bytes or datagrams.
     Read {
@@ -60,10 +85,22 @@ pub enum Request<'a> {
     Wake,
 }
 
+/// The kinds of Unix socket that can be connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnixKind {
+    /// `SOCK_STREAM`.
+    Stream,
+    /// `SOCK_DGRAM`.
+    Datagram,
+}
+
 impl Request<'_> {
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::ConnectTcp { .. } | Self::ConnectUdp { .. } => Kind::Connect,
+            Self::ConnectTcp { .. } | Self::ConnectUdp { .. } | Self::ConnectUnix { .. } => Kind::Connect,
+            #[cfg(feature = "tls")]
+            Self::ConnectSsl { .. } | Self::ReconnectSsl { .. } => Kind::ConnectSsl,
             Self::Read { .. } => Kind::Read,
             Self::Write { .. } | Self::Printf { .. } | Self::Sendto { .. } => Kind::Write,
             Self::Timer => Kind::Timer,
@@ -75,10 +112,13 @@ impl Request<'_> {
         match *self {
             Self::ConnectTcp { iod, .. }
             | Self::ConnectUdp { iod, .. }
+            | Self::ConnectUnix { iod, .. }
             | Self::Read { iod, .. }
             | Self::Write { iod, .. }
             | Self::Printf { iod, .. }
             | Self::Sendto { iod, .. } => Some(iod),
+            #[cfg(feature = "tls")]
+            Self::ConnectSsl { iod, .. } | Self::ReconnectSsl { iod } => Some(iod),
             Self::Timer | Self::Wake => None,
         }
     }
@@ -86,6 +126,7 @@ impl Request<'_> {
     pub(crate) fn data(&self) -> &[u8] {
         match self {
             Self::Write { data, .. } | Self::Printf { data, .. } | Self::Sendto { data, .. } => data,
+            Self::ConnectUnix { path, .. } => path.as_os_str().as_bytes(),
             _ => &[],
         }
     }
@@ -94,6 +135,11 @@ impl Request<'_> {
         match *self {
             Self::ConnectTcp { to, .. } => Asked::ConnectTcp(to),
             Self::ConnectUdp { to, .. } => Asked::ConnectUdp(to),
+            #[cfg(feature = "tls")]
+            Self::ConnectSsl { to, .. } => Asked::ConnectSsl(to),
+            #[cfg(feature = "tls")]
+            Self::ReconnectSsl { .. } => Asked::ReconnectSsl,
+            Self::ConnectUnix { kind, .. } => Asked::ConnectUnix(kind),
             Self::Read { until, .. } => Asked::Read(until),
             Self::Write { data, .. } => Asked::Write(data.len()),
             Self::Printf { data, .. } => Asked::Printf(data.len()),

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -93,5 +94,21 @@ pub(crate) fn open(
     if let Some(linger) = options.linger {
         check(SocketOption::Linger, socket.set_linger(Some(linger)))?;
     }
+    Ok(socket)
+}
+
+/// Connects a new socket to one in the file system, without waiting: a full backlog fails with `EAGAIN`.
+pub(crate) fn connect_unix(path: &Path, flavor: Flavor) -> Result<Socket, SetupError> {
+    let kind = match flavor {
+        Flavor::Stream => Type::STREAM,
+        Flavor::Datagram => Type::DGRAM,
+    };
+    let address = SockAddr::unix(path).map_err(|_| SetupError {
+        during: During::Connect,
+        error: io::Error::from_raw_os_error(libc::ENAMETOOLONG),
+    })?;
+    let socket = Socket::new_raw(Domain::UNIX, kind.nonblocking().cloexec(), None)
+        .map_err(|error| SetupError { during: During::Socket, error })?;
+    socket.connect(&address).map_err(|error| SetupError { during: During::Connect, error })?;
     Ok(socket)
 }

@@ -11,11 +11,14 @@ mod ring;
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::Location;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{During, Failure, SocketOption};
 use crate::event::{End, Kind, ScopeId};
 use crate::op::Until;
+use crate::request::UnixKind;
+use crate::tls_error::TlsError;
 
 pub use classic::{Classic, ClassicText};
 pub use ndjson::{Ndjson, write_json};
@@ -49,6 +52,8 @@ pub struct Record<'a> {
     pub fd: Option<i32>,
     /// The IOD's peer, where it is known.
     pub peer: Option<SocketAddr>,
+    /// The path of a Unix socket's peer, in place of `peer`; not kept by a [`Ring`].
+    pub path: Option<&'a Path>,
     /// The EID.
     pub event: Option<u64>,
     /// The kind of that event.
@@ -57,7 +62,7 @@ pub struct Record<'a> {
     pub parent: Option<u64>,
     /// Where in the program it was asked for.
     pub place: Option<&'static Location<'static>>,
-    /// The bytes of a write request or of a finished read; empty in every other record.
+    /// The bytes of a write request or of a finished read, or the path of a Unix connect; empty in every other record.
     pub payload: &'a [u8],
     /// What happened.
     pub step: Step,
@@ -127,6 +132,11 @@ pub enum Step {
         /// Bytes so far.
         total: usize,
     },
+    /// TLS failed, in a handshake or in a read that is about to end.
+    TlsFailed {
+        /// How.
+        error: TlsError,
+    },
     /// A timer's time has come.
     TimerFired,
     /// The handler is about to run.
@@ -155,6 +165,12 @@ pub enum Asked {
     ConnectTcp(SocketAddr),
     /// `connect_udp`.
     ConnectUdp(SocketAddr),
+    /// `connect_ssl`.
+    ConnectSsl(SocketAddr),
+    /// `reconnect_ssl`.
+    ReconnectSsl,
+    /// `connect_unixsock_stream` or `connect_unixsock_datagram`; the path is the payload.
+    ConnectUnix(UnixKind),
     /// `read`, `readbytes` or `readlines`.
     Read(Until),
     /// `write` of so many bytes.
@@ -206,6 +222,7 @@ impl Record<'_> {
             | Step::SetupUdp
             | Step::Request { .. }
             | Step::Binding { .. }
+            | Step::TlsFailed { .. }
             | Step::Callback(_)
             | Step::Cancel { .. }
             | Step::Removed { .. } => Level::Info,
@@ -214,10 +231,10 @@ impl Record<'_> {
         }
     }
 
-    /// The record without what it borrows.
+    /// The record without what it borrows: payload and path.
     #[must_use]
     pub fn without_payload(&self) -> Record<'static> {
-        Record { payload: &[], ..*self }
+        Record { payload: &[], path: None, ..*self }
     }
 }
 
@@ -274,7 +291,7 @@ fn target(record: &Record<'_>) -> &'static str {
         (Step::LoopStarted { .. } | Step::Turn | Step::WaitFailed { .. } | Step::Ready { .. }, _) => {
             "nsock::turn"
         }
-        (_, Some(Kind::Connect)) => "nsock::connect",
+        (_, Some(Kind::Connect | Kind::ConnectSsl)) => "nsock::connect",
         (_, Some(Kind::Read)) => "nsock::read",
         (_, Some(Kind::Write)) => "nsock::write",
         (_, Some(Kind::Timer | Kind::Wake)) => "nsock::timer",

@@ -21,6 +21,8 @@ pub(crate) enum Transport {
     Stream(OwnedFd),
     /// A socket that keeps message boundaries.
     Datagram(OwnedFd),
+    /// One with a connection besides (`SOCK_SEQPACKET`): no bytes are its end.
+    Sequenced(OwnedFd),
     /// A pipe or a terminal. It may be in blocking mode, and that is the caller's business: the system is asked
     /// before every call.
     Descriptor(OwnedFd),
@@ -40,6 +42,7 @@ impl Transport {
     pub(crate) fn adopt(fd: OwnedFd) -> Self {
         match rustix::net::sockopt::socket_type(&fd) {
             Ok(SocketType::STREAM) => Self::Stream(fd),
+            Ok(SocketType::SEQPACKET) => Self::Sequenced(fd),
             Ok(_) => Self::Datagram(fd),
             Err(_) => Self::Descriptor(fd),
         }
@@ -48,11 +51,20 @@ impl Transport {
     /// The same descriptor, now known to be one that cannot be watched.
     pub(crate) fn into_file(self) -> Self {
         match self {
-            Self::Stream(fd) | Self::Datagram(fd) | Self::Descriptor(fd) | Self::File(fd) => Self::File(fd),
+            Self::Stream(fd)
+            | Self::Datagram(fd)
+            | Self::Sequenced(fd)
+            | Self::Descriptor(fd)
+            | Self::File(fd) => Self::File(fd),
         }
     }
 
     pub(crate) fn is_datagram(&self) -> bool {
+        matches!(self, Self::Datagram(_) | Self::Sequenced(_))
+    }
+
+    /// Whether receiving no bytes is an empty datagram and not the end.
+    pub(crate) fn keeps_empty(&self) -> bool {
         matches!(self, Self::Datagram(_))
     }
 
@@ -64,7 +76,7 @@ impl Transport {
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
         match self {
             Self::Stream(fd) => Ok((recv(fd, buffer, RecvFlags::DONTWAIT)?.0, None)),
-            Self::Datagram(fd) => {
+            Self::Datagram(fd) | Self::Sequenced(fd) => {
                 let (length, _, from) = recvfrom(fd, buffer, RecvFlags::DONTWAIT)?;
                 Ok((length, from.and_then(|from: SocketAddrAny| SocketAddr::try_from(from).ok())))
             }
@@ -80,8 +92,10 @@ impl Transport {
     pub(crate) fn send(&self, data: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         Ok(match (self, to) {
-            (Self::Stream(fd) | Self::Datagram(fd), None) => send(fd, data, flags)?,
-            (Self::Stream(fd) | Self::Datagram(fd), Some(to)) => sendto(fd, data, flags, &to)?,
+            (Self::Stream(fd) | Self::Datagram(fd) | Self::Sequenced(fd), None) => send(fd, data, flags)?,
+            (Self::Stream(fd) | Self::Datagram(fd) | Self::Sequenced(fd), Some(to)) => {
+                sendto(fd, data, flags, &to)?
+            }
             (Self::Descriptor(fd), _) => {
                 ready_now(fd.as_fd(), PollFlags::OUT)?;
                 rustix::io::write(fd, &data[..data.len().min(DESCRIPTOR_WRITE_MAX)])?
@@ -94,7 +108,11 @@ impl Transport {
 impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Stream(fd) | Self::Datagram(fd) | Self::Descriptor(fd) | Self::File(fd) => fd.as_fd(),
+            Self::Stream(fd)
+            | Self::Datagram(fd)
+            | Self::Sequenced(fd)
+            | Self::Descriptor(fd)
+            | Self::File(fd) => fd.as_fd(),
         }
     }
 }

@@ -1,23 +1,29 @@
 //! Every example runs, against the kit's servers, and shows what it promises.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use testkit::{Step, TcpScript, UdpEcho, closed_port};
+use testkit::{Step, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup, UdpEcho, closed_port};
 
 /// Runs an example that cargo has built beside this test.
 fn example(name: &str, arguments: &[String]) -> Output {
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples");
-    path.push(name);
+    let path = path_of(name);
     let output = Command::new(&path)
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{path:?}: {error} (cargo build --examples makes it)"));
     assert!(output.status.success(), "{name}: {output:?}");
     output
+}
+
+fn path_of(name: &str) -> PathBuf {
+    let mut path: PathBuf = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(name);
+    path
 }
 
 fn stdout(output: &Output) -> String {
@@ -83,4 +89,47 @@ fn lifecycle_shows_the_iod_that_hangs_and_why() {
         callbacks.map(|record| record["status"].clone()).collect::<Vec<_>>(),
         ["SUCCESS", "SUCCESS", "KILL"]
     );
+}
+
+/// Runs an example with this input.
+fn example_with_input(name: &str, arguments: &[String], input: &[u8]) -> Output {
+    let mut child = Command::new(path_of(name))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{name}: {output:?}");
+    output
+}
+
+#[test]
+fn telnet_carries_both_directions_with_and_without_tls() {
+    let plain = TcpEcho::start().unwrap();
+    let output = example_with_input("telnet", &[plain.address().to_string()], b"hello\n");
+    assert_eq!(stdout(&output), "hello\n");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("connected to {}\n", plain.address()));
+    let secure = TlsServer::echo(TlsSetup::new().unwrap()).unwrap();
+    let arguments = ["--tls".to_owned(), secure.address().to_string()];
+    let output = example_with_input("telnet", &arguments, b"hello\n");
+    assert_eq!(stdout(&output), "hello\n");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with(&format!("connected to {} by TLSv1.3 TLS13_", secure.address())), "{said}");
+}
+
+#[test]
+fn tls_info_shows_what_was_agreed_or_whose_fault_it_is() {
+    let mut setup = TlsSetup::new().unwrap();
+    setup.alpn = vec![b"http/1.1".to_vec()];
+    let server = TlsServer::echo(setup).unwrap();
+    let shown = stdout(&example("tls_info", &[server.address().to_string(), TLS_HOST.to_owned()]));
+    assert!(shown.starts_with(&format!("{}: TLSv1.3 TLS13_", server.address())), "{shown}");
+    let length = server.identity().certificate().len();
+    assert!(shown.ends_with(&format!("protocol: http/1.1\ncertificate 0: {length} bytes\n")), "{shown}");
+    let plain = TcpScript::start(vec![Step::Send(b"220 ready\r\n".to_vec()), Step::Stall]).unwrap();
+    let shown = stdout(&example("tls_info", &[plain.address().to_string()]));
+    assert!(shown.contains("what the peer sent is not TLS") && shown.contains("Peer fault"), "{shown}");
 }

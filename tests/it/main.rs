@@ -21,4 +21,8 @@ mod stdin;
 mod support;
 mod sys;
 mod tidy;
+mod tls;
+#[cfg(test)]
+mod tls_openssl;
 mod traces;
+mod unix;

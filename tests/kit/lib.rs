@@ -9,6 +9,7 @@
 //! | a fast, correct TCP peer (also thousands of connections, also on a core of its own) | [`TcpEcho`] |
 //! | a peer that is slow, silent, half-closed, reset, or answers by script | [`TcpScript`], [`Step`] |
 //! | datagrams: echoed, or answered by a closure with none, one or many | [`UdpEcho`], [`UdpServer`] |
+//! | TLS: a server whose conversations are closures, certificates of every fault | [`TlsServer`], [`TlsIdentity`] |
 //! | a port where nothing listens | [`closed_port`] |
 //! | a host that never answers a connect | [`full_backlog`] |
 //! | running out of descriptors | [`with_descriptor_limit`] |
@@ -40,6 +41,7 @@ mod oracle;
 mod refused;
 mod skip;
 mod tcp;
+mod tls;
 mod udp;
 mod worker;
 
@@ -54,6 +56,7 @@ pub use oracle::{Contract, Oracle, TraceEnd, Violation};
 pub use refused::{ClosedPort, FullBacklog, closed_port, closed_port_at, full_backlog};
 pub use skip::{need_descriptors, need_root, need_tool};
 pub use tcp::{Step, TcpEcho, TcpScript};
+pub use tls::{TLS_HOST, TlsIdentity, TlsPeer, TlsServer, TlsSetup, Validity};
 pub use udp::{UdpEcho, UdpServer};
 
 /// IPv4 loopback, any free port: what the servers bind unless told otherwise.

@@ -16,7 +16,7 @@ pub use script::{Step, TcpScript};
 const BACKLOG: i32 = 4096;
 
 /// A non-blocking listener at `address`.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;

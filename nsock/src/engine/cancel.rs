@@ -4,9 +4,10 @@ use std::os::fd::AsFd;
 
 use super::Engine;
 use super::note::Subject;
+use super::secure::flush;
 use crate::error::Failure;
 use crate::event::{EventId, IodId, Kind};
-use crate::iod::Iod;
+use crate::iod::{Iod, Link};
 use crate::op::{NONE, Stage};
 use crate::trace::{Level, Step};
 
@@ -64,7 +65,7 @@ impl Engine {
         }
         if !finished {
             self.dequeue(id.slot);
-            if let Some(iod) = iod_id.filter(|_| kind == Kind::Connect) {
+            if let Some(iod) = iod_id.filter(|_| kind.is_connect()) {
                 self.give_up_connect(iod, libc::ECANCELED);
             }
             if let Some(iod) = iod_id.filter(|_| kind == Kind::Read) {
@@ -123,7 +124,14 @@ impl Engine {
         self.iod_delete_with(id, notice, |_| {})
     }
 
-    fn close(&self, iod: Iod) {
+    fn close(&self, mut iod: Iod) {
+        if iod.link == Link::Open
+            && let Some(tls) = &mut iod.tls
+        {
+            tls.close();
+            // Once, without waiting: whoever deletes an IOD does not ask what becomes of the last record.
+            let _ = flush(&mut iod);
+        }
         if let Some(transport) = &iod.transport
             && iod.adopted
             && !transport.is_file()

@@ -100,7 +100,9 @@ impl Engine {
                     (&got.bytes, Callback::Received { bytes: got.bytes.len(), end: got.end })
                 }
                 Ok(Output::Sent(sent)) => (&[], Callback::Success { bytes: sent.bytes }),
-                Ok(Output::Connected(_) | Output::Alarm) => (&[], Callback::Success { bytes: 0 }),
+                Ok(Output::Connected(_) | Output::ConnectedUnix | Output::Alarm) => {
+                    (&[], Callback::Success { bytes: 0 })
+                }
                 Err(failure) => (&[], Callback::Failed(*failure)),
             };
             self.note(subject, payload, Step::Callback(callback));

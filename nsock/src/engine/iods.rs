@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
+use std::path::Path;
 use std::time::Duration;
 
 use super::Engine;
@@ -123,6 +124,12 @@ impl Engine {
         self.iods.get(id.slot, id.made)?.peer
     }
 
+    /// The path of the Unix socket that the IOD was connected to.
+    #[must_use]
+    pub fn iod_path(&self, id: IodId) -> Option<&Path> {
+        self.iods.get(id.slot, id.made)?.path.as_ref().map(|path| path.as_path())
+    }
+
     /// The local address of the IOD's socket.
     #[must_use]
     pub fn iod_local(&self, id: IodId) -> Option<SocketAddr> {
@@ -186,7 +193,7 @@ impl Engine {
         };
         if let Err(error) = self.backend.register(transport.as_fd(), iod.source()) {
             let failure = Failure::io(&error, During::Register);
-            iod.link = Link::Failed { errno: failure.errno().unwrap_or(libc::EIO) };
+            iod.link = Link::Failed { failure };
             return Err(failure);
         }
         iod.transport = Some(transport);

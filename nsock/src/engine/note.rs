@@ -14,7 +14,7 @@ use crate::trace::{Level, Record, Step};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject {
     pub(super) scope: u16,
-    pub(super) iod: Option<u64>,
+    pub(super) iod: Option<IodId>,
     pub(super) fd: Option<i32>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) event: Option<u64>,
@@ -31,12 +31,15 @@ impl Engine {
 
     #[cold]
     pub(super) fn note(&mut self, subject: Subject, payload: &[u8], step: Step) {
+        let iod = subject.iod.and_then(|id| self.iods.get(id.slot, id.made));
+        let path = iod.and_then(|iod| iod.path.as_ref());
         let record = Record {
             at: self.now,
             scope: self.trace.label(subject.scope),
-            iod: subject.iod,
+            iod: subject.iod.map(IodId::number),
             fd: subject.fd,
             peer: subject.peer,
+            path: path.map(|path| path.as_path()),
             event: subject.event,
             kind: subject.kind,
             parent: Some(subject.parent).filter(|&parent| parent != 0),
@@ -66,7 +69,7 @@ impl Engine {
         let iod = op.iod.and_then(|id| self.iods.get(id.slot, id.made));
         Subject {
             scope: op.scope,
-            iod: op.iod.map(IodId::number),
+            iod: op.iod,
             fd: iod.and_then(Iod::fd),
             peer: iod.and_then(|iod| iod.peer),
             event: Some(op.id.number),
@@ -80,7 +83,7 @@ impl Engine {
         let iod = self.iods.get(id.slot, id.made);
         Subject {
             scope: iod.map_or(self.scope, |iod| iod.scope),
-            iod: Some(id.number),
+            iod: Some(id),
             fd: iod.and_then(Iod::fd),
             peer: iod.and_then(|iod| iod.peer),
             event: None,

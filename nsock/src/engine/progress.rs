@@ -113,6 +113,8 @@ impl Engine {
             self.note_iod(id, Step::Ready { mask });
         }
         self.try_connect(id);
+        self.try_handshake(id);
+        self.flush_channel(id);
         self.try_read(id);
         for _ in 0..WRITES_PER_LOOK_MAX {
             if !self.try_write(id) {
@@ -123,7 +125,8 @@ impl Engine {
         let Some(iod) = self.iods.get(slot, made) else { return };
         let more_to_read = !iod.queue(Kind::Read).is_empty() && iod.may_read();
         let more_to_write = !iod.queue(Kind::Write).is_empty() && iod.may_write();
-        if more_to_read || more_to_write {
+        let more_to_agree = iod.link == Link::Handshaking && iod.ready.has(Ready::READABLE);
+        if more_to_read || more_to_write || more_to_agree {
             self.schedule(id);
         }
     }
@@ -137,6 +140,12 @@ impl Engine {
         let Some(transport) = &iod.transport else { return };
         let outcome = match socket_error(transport) {
             None if !iod.ready.has(Ready::WRITABLE) => return,
+            #[cfg(feature = "tls")]
+            None if self.ops.at(head).is_some_and(|(_, op)| op.kind == Kind::ConnectSsl) => {
+                let Err(failure) = self.begin_handshake(id) else { return };
+                self.fail_link(id, failure);
+                Err(failure)
+            }
             None => {
                 iod.link = Link::Open;
                 Ok(iod.peer)
@@ -146,9 +155,10 @@ impl Engine {
                     iod.icmp_error = sys::take_extended_error(transport.as_fd())
                         .and_then(|bytes| extended_error::parse(&bytes));
                 }
-                iod.link = Link::Failed { errno };
+                let failure = Failure::Io { errno, during: During::Handshake };
+                iod.link = Link::Failed { failure };
                 iod.transport = None;
-                Err(Failure::Io { errno, during: During::Handshake })
+                Err(failure)
             }
         };
         let outcome = match outcome {
@@ -175,6 +185,9 @@ impl Engine {
         };
         *moved += iod.bytes_read - bytes_read;
         let total = reading.bytes.len();
+        if let Some(Err(Failure::Tls(error))) = outcome {
+            self.note_op(event, &[], Step::TlsFailed { error }, Level::Info);
+        }
         match outcome {
             Some(outcome) => self.finish(slot, outcome),
             None if total > before => {
@@ -272,7 +285,7 @@ impl Engine {
         if kind == Kind::Timer {
             self.note_op(id, &[], Step::TimerFired, Level::Full);
         }
-        if let Some(iod) = iod.filter(|_| kind == Kind::Connect) {
+        if let Some(iod) = iod.filter(|_| kind.is_connect()) {
             self.give_up_connect(iod, libc::ETIMEDOUT);
         }
         self.finish(slot, outcome);
@@ -280,9 +293,16 @@ impl Engine {
 
     /// Closes the socket of a connect that is not wanted any more; what waits behind it fails.
     pub(super) fn give_up_connect(&mut self, id: IodId, errno: i32) {
-        let Some(iod) = self.iods.get_mut(id.slot, id.made) else { return };
-        if iod.link == Link::Connecting {
-            iod.link = Link::Failed { errno };
+        let Some(iod) = self.iods.get(id.slot, id.made) else { return };
+        if matches!(iod.link, Link::Connecting | Link::Handshaking) {
+            self.fail_link(id, Failure::Io { errno, during: During::Handshake });
+        }
+    }
+
+    /// Closes the socket of a connect that came to nothing; what waits behind it fails the same way.
+    pub(super) fn fail_link(&mut self, id: IodId, failure: Failure) {
+        if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
+            iod.link = Link::Failed { failure };
             iod.transport = None;
             self.schedule(id);
         }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::Location;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Engine, MOVED_BYTES_PER_TURN_MAX, transfer};
@@ -9,9 +10,9 @@ use crate::error::{During, Failure, Misuse};
 use crate::event::{Connected, EventId, IodId, Kind, Output, Sent};
 use crate::iod::{Link, Queue};
 use crate::op::{NONE, Op, Reading, Stage, Task, Writing};
-use crate::request::Request;
+use crate::request::{Request, UnixKind};
 use crate::slots::Slots;
-use crate::socket::Flavor;
+use crate::socket::{self, Flavor, SetupError};
 use crate::trace::{Level, Step};
 use crate::transport::Transport;
 
@@ -26,6 +27,11 @@ impl Engine {
         let started = match request {
             Request::ConnectTcp { iod, to } => self.start_connect(id, iod, to, Flavor::Stream),
             Request::ConnectUdp { iod, to } => self.start_connect(id, iod, to, Flavor::Datagram),
+            #[cfg(feature = "tls")]
+            Request::ConnectSsl { iod, to } => self.start_connect(id, iod, to, Flavor::Stream),
+            #[cfg(feature = "tls")]
+            Request::ReconnectSsl { iod } => self.start_reconnect(id, iod),
+            Request::ConnectUnix { iod, path, kind } => Some(self.start_connect_unix(iod, path, kind)),
             Request::Read { iod, .. } => self.start_read(id, iod),
             Request::Write { iod, data } | Request::Printf { iod, data } => {
                 self.start_write(id, iod, data, None)
@@ -86,7 +92,11 @@ impl Engine {
     ) -> EventId {
         let kind = request.kind();
         let task = match *request {
-            Request::ConnectTcp { .. } | Request::ConnectUdp { .. } => Task::Connect,
+            Request::ConnectTcp { .. } | Request::ConnectUdp { .. } | Request::ConnectUnix { .. } => {
+                Task::Connect
+            }
+            #[cfg(feature = "tls")]
+            Request::ConnectSsl { .. } | Request::ReconnectSsl { .. } => Task::Connect,
             Request::Read { until, .. } => Task::Read(Reading::new(until)),
             Request::Write { .. } | Request::Printf { .. } => Task::Write(Writing::new(None)),
             Request::Sendto { to, .. } => Task::Write(Writing::new(Some(to))),
@@ -154,6 +164,16 @@ impl Engine {
             self.watch(iod_id, Transport::from_socket(socket, flavor), link)?;
             Ok(link)
         });
+        #[cfg(feature = "tls")]
+        let connected = match connected {
+            Ok(Link::Open)
+                if self.ops.get(id.slot, id.made).is_some_and(|op| op.kind == Kind::ConnectSsl) =>
+            {
+                self.schedule(iod_id);
+                self.begin_handshake(iod_id).map(|()| Link::Handshaking)
+            }
+            connected => connected,
+        };
         match connected {
             Ok(Link::Open) => Some(Ok(Output::Connected(Connected { peer: to }))),
             Ok(_) => {
@@ -162,11 +182,37 @@ impl Engine {
             }
             Err(failure) => {
                 if let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) {
-                    iod.link = Link::Failed { errno: failure.errno().unwrap_or(libc::ENOTCONN) };
+                    let errno = failure.errno().unwrap_or(libc::ENOTCONN);
+                    iod.link = Link::Failed { failure: Failure::Io { errno, during: During::Handshake } };
+                    iod.transport = None;
                 }
                 Some(Err(failure))
             }
         }
+    }
+
+    /// Connects at once or not at all: the system never lets a connect to a Unix socket be under way.
+    fn start_connect_unix(&mut self, iod_id: IodId, path: &Path, kind: UnixKind) -> Result<Output, Failure> {
+        let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) else {
+            return Err(Failure::Misuse(Misuse::StaleIod));
+        };
+        if iod.link != Link::Idle {
+            return Err(Failure::Misuse(Misuse::AlreadyConnected));
+        }
+        iod.path = Some(Box::new(path.to_path_buf()));
+        let flavor = match kind {
+            UnixKind::Stream => Flavor::Stream,
+            UnixKind::Datagram => Flavor::Datagram,
+        };
+        let connected = socket::connect_unix(path, flavor)
+            .map_err(|SetupError { during, error }| Failure::io(&error, during))
+            .and_then(|socket| self.watch(iod_id, Transport::from_socket(socket, flavor), Link::Open));
+        if let Err(failure) = connected
+            && let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made)
+        {
+            iod.link = Link::Failed { failure };
+        }
+        connected.map(|()| Output::ConnectedUnix)
     }
 
     fn start_read(&mut self, id: EventId, iod_id: IodId) -> Option<Result<Output, Failure>> {
@@ -238,7 +284,7 @@ impl Engine {
         None
     }
 
-    fn enqueue(&mut self, id: EventId, iod: IodId) {
+    pub(super) fn enqueue(&mut self, id: EventId, iod: IodId) {
         let Self { ops, iods, .. } = self;
         let Some(kind) = ops.get(id.slot, id.made).map(|op| op.kind) else { return };
         if let Some(queue) = iods.get_mut(iod.slot, iod.made).and_then(|iod| iod.queue_mut(kind)) {

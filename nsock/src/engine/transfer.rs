@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 
-use super::Engine;
+use super::{Engine, secure};
 use crate::backend::Ready;
 use crate::error::{During, Failure};
 use crate::event::{End, EventId, Output};
@@ -36,8 +36,8 @@ pub(super) fn gather(
             return enough(reading, End::Enough);
         }
     }
-    if let Some(errno) = iod.read_errno.take() {
-        return Some(broken(iod, reading, errno));
+    if let Some(failure) = take_failure(iod) {
+        return Some(broken(iod, reading, failure));
     }
     if iod.eof {
         return Some(reading.cut_short(End::Eof, Failure::Eof));
@@ -49,19 +49,34 @@ pub(super) fn gather(
             break;
         }
         match transport.receive(scratch) {
-            Ok((0, _)) if !datagrams => {
-                iod.eof = true;
+            Ok((0, _)) if !transport.keeps_empty() => {
+                match iod.tls.as_ref().map_or(Ok(()), |tls| tls.end()) {
+                    Ok(()) => iod.eof = true,
+                    Err(error) => iod.read_failure = Some(Failure::Tls(error)),
+                }
                 break;
             }
             Ok((length, from)) => {
-                iod.bytes_read += length as u64;
                 // A short read has emptied the socket, as a rule.
                 let emptied = length < scratch.len() && matches!(transport, Transport::Stream(_));
                 if emptied && !iod.ready.has(Ready::SHORT_READS) {
                     iod.ready.remove(Ready::READABLE);
                 }
                 news = from.or(news);
-                satisfied = reading.add(&scratch[..length], from);
+                if let Some(tls) = &mut iod.tls {
+                    let before = reading.bytes.len();
+                    let decrypted =
+                        tls.receive(&scratch[..length], |plain| satisfied = reading.add(plain, None));
+                    iod.bytes_read += (reading.bytes.len() - before) as u64;
+                    iod.eof = tls.is_closed();
+                    iod.read_failure = decrypted.err().map(Failure::Tls);
+                    if iod.eof || iod.read_failure.is_some() {
+                        break;
+                    }
+                } else {
+                    iod.bytes_read += length as u64;
+                    satisfied = reading.add(&scratch[..length], from);
+                }
                 if datagrams {
                     remember_end(&mut iod.gathered, event, reading, from);
                 }
@@ -78,7 +93,7 @@ pub(super) fn gather(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 iod.ready.remove(Ready::ERROR);
-                iod.read_errno = error.raw_os_error().or(Some(libc::EIO));
+                iod.read_failure = Some(Failure::io(&error, During::Read));
                 break;
             }
         }
@@ -86,11 +101,15 @@ pub(super) fn gather(
     if news.is_some() {
         iod.peer = news;
     }
+    if iod.tls.as_ref().is_some_and(|tls| tls.has_unsent()) {
+        // An answer to what came, or the alert that tells the peer what was wrong with it.
+        let _ = secure::flush(iod);
+    }
     if satisfied {
         return enough(reading, if iod.eof { End::Eof } else { End::Enough });
     }
-    if let Some(errno) = iod.read_errno.take() {
-        return Some(broken(iod, reading, errno));
+    if let Some(failure) = take_failure(iod) {
+        return Some(broken(iod, reading, failure));
     }
     if iod.eof {
         return Some(reading.cut_short(End::Eof, Failure::Eof));
@@ -117,12 +136,17 @@ fn remember_end(
 }
 
 /// The outcome of a read that met an error: data first, the error with the next read.
-fn broken(iod: &mut Iod, reading: &mut Reading, errno: i32) -> Result<Output, Failure> {
-    let outcome = reading.cut_short(End::Error, Failure::Io { errno, during: During::Read });
+fn broken(iod: &mut Iod, reading: &mut Reading, failure: Failure) -> Result<Output, Failure> {
+    let outcome = reading.cut_short(End::Error, failure);
     if outcome.is_ok() {
-        iod.read_errno = Some(errno);
+        iod.read_failure = Some(failure);
     }
     outcome
+}
+
+/// The error that waits for the next read. After one of TLS nothing more can be read, ever.
+fn take_failure(iod: &mut Iod) -> Option<Failure> {
+    iod.read_failure.take_if(|failure| !matches!(failure, Failure::Tls(_))).or(iod.read_failure)
 }
 
 /// Sends what is left of some data; the outcome if that ends the write.
@@ -132,6 +156,9 @@ pub(super) fn send(
     sent: &mut usize,
     to: Option<SocketAddr>,
 ) -> Option<Result<(), Failure>> {
+    if iod.tls.is_some() {
+        return secure::send(iod, data, sent);
+    }
     let transport = iod.transport.as_ref()?;
     for _ in 0..SENDS_PER_LOOK_MAX {
         let left = &data[*sent..];
@@ -171,8 +198,8 @@ impl Engine {
         let (mut bytes, from) = match &mut op.stage {
             Stage::Waiting(Task::Read(reading)) => (mem::take(&mut reading.bytes), reading.from),
             Stage::Done(Ok(Output::Received(got))) => (mem::take(&mut got.bytes), got.from),
-            Stage::Done(Err(Failure::Io { errno, during: During::Read })) => {
-                iod.read_errno = Some(*errno);
+            Stage::Done(Err(failure @ (Failure::Io { during: During::Read, .. } | Failure::Tls(_)))) => {
+                iod.read_failure = Some(*failure);
                 return;
             }
             _ => return,

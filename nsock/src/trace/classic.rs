@@ -3,12 +3,14 @@
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Asked, Callback, Level, Record, Sink, Step};
-use crate::error::{During, SocketOption, errno_text};
+use crate::error::{During, Failure, SocketOption, errno_text};
 use crate::event::{End, Kind};
 use crate::op::Until;
+use crate::request::UnixKind;
 
 /// Payloads as long as this or longer are not shown.
 const PAYLOAD_SHOWN_MAX: usize = 80;
@@ -106,6 +108,12 @@ impl fmt::Display for ClassicText<'_> {
             Step::Ready { mask } => {
                 write!(f, "process_iod_events(): Processing events on IOD {iod} (ev={mask})")
             }
+            Step::TlsFailed { error } if kind == Kind::ConnectSsl => {
+                write!(f, "handle_connect_result(): EID {event} {error}")
+            }
+            Step::TlsFailed { error } => {
+                write!(f, "do_actual_read(): SSL_read() failed for reason 1 on NSI {iod}: {error}")
+            }
             Step::Callback(callback) => self.callback(f, callback, kind, event),
             Step::EventNew => match record.iod {
                 Some(iod) => write!(f, "event_new(): event_new (IOD #{iod}) (EID #{event})"),
@@ -135,7 +143,7 @@ impl ClassicText<'_> {
         iod: u64,
         event: u64,
     ) -> fmt::Result {
-        let peer = Peer(self.record.peer);
+        let peer = Peer::of(self.record);
         let limit = Millis(limit);
         match asked {
             Asked::ConnectTcp(to) => write!(
@@ -148,6 +156,16 @@ impl ClassicText<'_> {
                 "nsock_connect_udp(): UDP connection requested to {} (IOD #{iod}) EID {event}",
                 Plain(to)
             ),
+            Asked::ConnectSsl(to) => write!(
+                f,
+                "nsock_connect_ssl(): SSL connection requested to {}/tcp (IOD #{iod}) (timeout: {limit}ms) EID {event}",
+                Plain(to)
+            ),
+            Asked::ReconnectSsl => write!(
+                f,
+                "nsock_reconnect_ssl(): SSL reconnection requested (IOD #{iod}) (timeout: {limit}ms) EID {event}"
+            ),
+            Asked::ConnectUnix(kind) => self.connect_unix(f, kind, limit),
             Asked::Read(Until::Any) => write!(
                 f,
                 "nsock_read(): Read request from IOD #{iod} [{peer}] (timeout: {limit}ms) EID {event}"
@@ -160,13 +178,31 @@ impl ClassicText<'_> {
                 f,
                 "nsock_readlines(): Read request for {wanted} lines from IOD #{iod} [{peer}] (timeout: {limit}ms) EID {event}"
             ),
-            Asked::Write(bytes) => self.write_request(f, "nsock_write(): Write", bytes, self.record.peer),
-            Asked::Printf(bytes) => self.write_request(f, "nsock_printf(): Write", bytes, self.record.peer),
-            Asked::Sendto(to, bytes) => self.write_request(f, "nsock_sendto(): Sendto", bytes, Some(to)),
+            Asked::Write(bytes) => self.write_request(f, "nsock_write(): Write", bytes, peer),
+            Asked::Printf(bytes) => self.write_request(f, "nsock_printf(): Write", bytes, peer),
+            Asked::Sendto(to, bytes) => {
+                self.write_request(f, "nsock_sendto(): Sendto", bytes, Peer::Internet(to))
+            }
             Asked::Timer => {
                 write!(f, "nsock_timer_create(): Timer created - {limit}ms from now.  EID {event}")
             }
             Asked::Wake => write!(f, "nsock_wake_wait(): Wake-up wait (timeout: {limit}ms) EID {event}"),
+        }
+    }
+
+    fn connect_unix(&self, f: &mut fmt::Formatter<'_>, kind: UnixKind, limit: Millis) -> fmt::Result {
+        let iod = self.record.iod.unwrap_or_default();
+        let event = self.record.event.unwrap_or_default();
+        let path = String::from_utf8_lossy(self.record.payload);
+        match kind {
+            UnixKind::Stream => write!(
+                f,
+                "nsock_connect_unixsock_stream(): UNIX domain socket (STREAM) connection requested to {path} (IOD #{iod}) (timeout: {limit}ms) EID {event}"
+            ),
+            UnixKind::Datagram => write!(
+                f,
+                "nsock_connect_unixsock_datagram(): UNIX domain socket (DGRAM) connection requested to {path} (IOD #{iod}) EID {event}"
+            ),
         }
     }
 
@@ -175,11 +211,11 @@ impl ClassicText<'_> {
         f: &mut fmt::Formatter<'_>,
         what: &str,
         bytes: usize,
-        peer: Option<SocketAddr>,
+        peer: Peer<'_>,
     ) -> fmt::Result {
         let iod = self.record.iod.unwrap_or_default();
         let event = self.record.event.unwrap_or_default();
-        write!(f, "{what} request for {bytes} bytes to IOD #{iod} EID {event} [{}]", Peer(peer))?;
+        write!(f, "{what} request for {bytes} bytes to IOD #{iod} EID {event} [{peer}]")?;
         if self.payloads { write!(f, "{}", Payload(self.record.payload)) } else { Ok(()) }
     }
 
@@ -194,7 +230,7 @@ impl ClassicText<'_> {
         match callback {
             Callback::Received { bytes, end } => {
                 let mark = if end == End::Eof { "[EOF]" } else { "" };
-                let peer = Peer(self.record.peer);
+                let peer = Peer::of(self.record);
                 let payload = Payload(self.record.payload);
                 return write!(f, "SUCCESS for EID {event} [{peer}] {mark}({bytes} bytes){payload}");
             }
@@ -202,14 +238,17 @@ impl ClassicText<'_> {
             Callback::Failed(failure) => {
                 write!(f, "{} ", failure.status())?;
                 if failure.status() == "ERROR" {
-                    let errno = failure.errno().unwrap_or(libc::EINVAL);
+                    let errno = match failure {
+                        Failure::Tls(_) => libc::EIO,
+                        _ => failure.errno().unwrap_or(libc::EINVAL),
+                    };
                     write!(f, "[{} ({errno})] ", errno_text(errno))?;
                 }
             }
         }
         write!(f, "for EID {event}")?;
         match self.record.iod {
-            Some(_) => write!(f, " [{}]", Peer(self.record.peer)),
+            Some(_) => write!(f, " [{}]", Peer::of(self.record)),
             None => Ok(()),
         }
     }
@@ -270,13 +309,29 @@ impl fmt::Display for Plain {
     }
 }
 
-struct Peer(Option<SocketAddr>);
+/// What stands in brackets.
+enum Peer<'a> {
+    Internet(SocketAddr),
+    Unix(&'a Path),
+    Unspecified,
+}
 
-impl fmt::Display for Peer {
+impl<'a> Peer<'a> {
+    fn of(record: &Record<'a>) -> Self {
+        match (record.peer, record.path) {
+            (Some(peer), _) => Self::Internet(peer),
+            (None, Some(path)) => Self::Unix(path),
+            (None, None) => Self::Unspecified,
+        }
+    }
+}
+
+impl fmt::Display for Peer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(peer) => Plain(peer).fmt(f),
-            None => f.write_str("peer unspecified"),
+        match self {
+            Self::Internet(peer) => Plain(*peer).fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+            Self::Unspecified => f.write_str("peer unspecified"),
         }
     }
 }

@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 use super::{Asked, Callback, Record, Sink, Step};
 use crate::error::errno_text;
 use crate::op::Until;
+use crate::request::UnixKind;
 
 /// Writes each record as one JSON object and a newline.
 ///
-/// Every object has `t` (seconds since the start), `step` and, where they apply, `scope`, `iod`, `fd`, `peer`,
+/// Every object has `t` (seconds since the start), `step` and, where they apply, `scope`, `iod`, `fd`, `peer`, `path`,
 /// `eid`, `kind`, `parent` and `place`; the rest depends on the step. Payloads are given by their length.
 /// Write errors are swallowed: a broken trace must not stop the work it traces.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ pub fn write_json(mut writer: impl Write, record: &Record<'_>, start: Instant) -
     put("iod", json!(record.iod));
     put("fd", json!(record.fd));
     put("peer", json!(record.peer.map(|peer| peer.to_string())));
+    put("path", json!(record.path.map(|path| path.to_string_lossy())));
     put("eid", json!(record.event));
     put("kind", json!(record.kind.map(|kind| kind.to_string())));
     put("parent", json!(record.parent));
@@ -82,6 +84,7 @@ fn detail(step: Step, mut put: impl FnMut(&str, Value)) {
             put("local", json!(local.map(|local| local.to_string())));
             failure(errno, &mut put);
         }
+        Step::TlsFailed { error } => put("error", error.to_string().into()),
         Step::Armed { limit } => put("limit", seconds(limit)),
         Step::LoopStarted { limit, pending } => {
             put("limit", seconds(limit));
@@ -120,6 +123,7 @@ fn step_name(step: Step) -> &'static str {
         Step::SetupFailed { .. } => "setup_failed",
         Step::SetupUdp => "setup_udp",
         Step::TimerFired => "timer",
+        Step::TlsFailed { .. } => "tls_failed",
         Step::Turn => "turn",
         Step::WaitFailed { .. } => "wait_failed",
     }
@@ -137,6 +141,13 @@ fn request(asked: Asked, put: &mut impl FnMut(&str, Value)) {
             call("connect_udp");
             put("to", to(address));
         }
+        Asked::ConnectSsl(address) => {
+            call("connect_ssl");
+            put("to", to(address));
+        }
+        Asked::ReconnectSsl => call("reconnect_ssl"),
+        Asked::ConnectUnix(UnixKind::Stream) => call("connect_unixsock_stream"),
+        Asked::ConnectUnix(UnixKind::Datagram) => call("connect_unixsock_datagram"),
         Asked::Read(Until::Any) => call("read"),
         Asked::Read(Until::Bytes(wanted)) => {
             call("readbytes");

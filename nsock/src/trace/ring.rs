@@ -74,6 +74,7 @@ mod tests {
                     iod: None,
                     fd: None,
                     peer: None,
+                    path: None,
                     event: Some(event),
                     kind: None,
                     parent: None,

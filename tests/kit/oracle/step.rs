@@ -118,7 +118,7 @@ fn what_of(step: Full) -> What {
         Full::IodDelete => What::IodDelete,
         Full::IodNew => What::IodNew,
         Full::LoopStarted { .. } => What::LoopStarted,
-        Full::Partial { .. } | Full::Ready { .. } => What::Moved,
+        Full::Partial { .. } | Full::Ready { .. } | Full::TlsFailed { .. } => What::Moved,
         Full::Released => What::Released,
         Full::Removed { notice } => What::Removed { notice },
         Full::Request { limit, .. } => What::Request { limit },
@@ -151,7 +151,7 @@ fn what_of_json(value: &Value) -> Result<What, String> {
         "iod_delete" => What::IodDelete,
         "iod_new" => What::IodNew,
         "loop" => What::LoopStarted,
-        "partial" | "ready" => What::Moved,
+        "partial" | "ready" | "tls_failed" => What::Moved,
         "released" => What::Released,
         "removed" => What::Removed { notice: flag("notice")? },
         "request" => What::Request {
