@@ -79,6 +79,10 @@ pub enum Misuse {
     NotDatagram,
     /// A read or write on an IOD that has no descriptor.
     NotConnected,
+    /// A packet read on an IOD that is not a capture.
+    NotPackets,
+    /// A read or write on a capture.
+    Packets,
     /// The IOD was deleted before.
     StaleIod,
 }
@@ -212,8 +216,10 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AlreadyConnected => "the IOD has a socket already: use a new IOD for another connection",
-            Self::NotDatagram => "sendto needs a datagram socket: use write on a connection",
+            Self::NotDatagram => "sendto and batches need a datagram socket: use write on a connection",
             Self::NotConnected => "the IOD has no descriptor: connect it first",
+            Self::NotPackets => "the IOD is not a capture: open it with pcap_open first",
+            Self::Packets => "the IOD is a capture: use pcap_read_packet on it, and another IOD to send",
             Self::StaleIod => "the IOD was deleted",
         })
     }

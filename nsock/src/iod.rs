@@ -72,6 +72,8 @@ pub(crate) struct Iod {
     pub(crate) overdue: bool,
     /// The error queue of its socket is worth asking.
     pub(crate) icmp_errors: bool,
+    /// The queue of its device was full at the last try.
+    pub(crate) stalled: bool,
     /// Somebody else has the same file open: closing does not end the watch.
     pub(crate) adopted: bool,
     /// A receive error that came behind data, for the next read.
@@ -107,6 +109,7 @@ impl Iod {
             read_undelivered: false,
             overdue: false,
             icmp_errors: false,
+            stalled: false,
             adopted: false,
             read_errno: None,
             icmp_error: None,
@@ -138,7 +141,7 @@ impl Iod {
     pub(crate) fn queue(&self, kind: Kind) -> Queue {
         match kind {
             Kind::Connect => self.connects,
-            Kind::Read => self.reads,
+            Kind::Read | Kind::PcapRead => self.reads,
             Kind::Write => self.writes,
             Kind::Timer | Kind::Wake => Queue::EMPTY,
         }
@@ -147,7 +150,7 @@ impl Iod {
     pub(crate) fn queue_mut(&mut self, kind: Kind) -> Option<&mut Queue> {
         match kind {
             Kind::Connect => Some(&mut self.connects),
-            Kind::Read => Some(&mut self.reads),
+            Kind::Read | Kind::PcapRead => Some(&mut self.reads),
             Kind::Write => Some(&mut self.writes),
             Kind::Timer | Kind::Wake => None,
         }
@@ -163,6 +166,7 @@ impl Iod {
                         || self.eof
                         || self.read_errno.is_some()
                         || !self.unread.is_empty()
+                        || self.transport.as_ref().is_some_and(Transport::has_packets)
                 }
                 Link::Failed { .. } => true,
                 Link::Idle | Link::Connecting => false,

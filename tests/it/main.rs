@@ -12,9 +12,12 @@ mod faults;
 #[cfg(test)]
 mod found_by_the_model;
 mod introspection;
+#[cfg(feature = "libpcap")]
+mod filters;
 mod misuse;
 #[cfg(test)]
 mod model;
+mod packets;
 mod rdns;
 mod reading;
 mod stdin;
