@@ -26,7 +26,7 @@ fn a_frame_on_a_veth_arrives_with_its_lengths_time_and_split() {
         assert_eq!(pool.iod_link_type(iod), Some(LinkType::Ethernet));
         pool.pcap_read_packet(iod, LIMIT, Caught::packet);
         let before = SystemTime::now();
-        wire.send(pool, &[&frame(7, 100)]);
+        wire.send(&[&frame(7, 100)]);
         run(pool, caught);
         let packet = caught.only();
         assert!(packet.time >= before && packet.time <= SystemTime::now(), "{:?}", packet.time);
@@ -46,7 +46,7 @@ fn a_vlan_tag_is_where_it_was_on_the_wire_and_belongs_to_the_link_layer() {
         let iod = pool.iod_new();
         pool.pcap_open(iod, SCANNER_LINK, &options()).unwrap();
         pool.pcap_read_packet(iod, LIMIT, Caught::packet);
-        wire.send(pool, &[&tagged]);
+        wire.send(&[&tagged]);
         run(pool, caught);
         let packet = caught.only();
         assert_eq!((packet.length, &packet.bytes), (100, &tagged));
@@ -64,7 +64,7 @@ fn both_directions_are_seen_unless_one_is_not_wanted() {
         pool.pcap_open(both, SCANNER_LINK, &options()).unwrap();
         pool.pcap_open(incoming, SCANNER_LINK, &only_incoming).unwrap();
         wire.send_out(pool, caught, &frame(1, 60));
-        wire.send(pool, &[&frame(2, 60)]);
+        wire.send(&[&frame(2, 60)]);
         for iod in [both, both, incoming] {
             pool.pcap_read_packet(iod, LIMIT, Caught::packet);
         }
@@ -88,7 +88,7 @@ fn what_is_for_other_machines_is_seen_in_promiscuous_mode_only() {
         all.promiscuous = true;
         pool.pcap_open(iod, SCANNER_LINK, &all).unwrap();
         pool.pcap_read_packet(iod, LIMIT, Caught::packet);
-        wire.send(pool, &[&others]);
+        wire.send(&[&others]);
         run(pool, caught);
         let packet = caught.only();
         assert_eq!((packet.packet_type, packet.bytes), (PacketType::OtherHost, others));
@@ -105,7 +105,7 @@ fn queued_reads_get_the_packets_in_the_order_they_were_made() {
             (0..100).map(|_| pool.pcap_read_packet(iod, LIMIT, Caught::packet)).collect();
         assert_eq!(asked[0].number() & 7, 5);
         let frames: Vec<_> = (0..100).map(|number| frame(number, 60)).collect();
-        wire.send(pool, &frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        wire.send(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
         run(pool, caught);
         assert_eq!(caught.log.iter().map(|(id, _)| *id).collect::<Vec<_>>(), asked);
         assert_eq!(caught.take().into_iter().map(|packet| packet.bytes).collect::<Vec<_>>(), frames);
@@ -134,7 +134,7 @@ fn two_hundred_thousand_frames_in_bursts_are_delivered_or_reported_dropped() {
         pool.pcap_read_packet(iod, None, again);
         for burst in 0..BURSTS {
             let frames: Vec<_> = (0..BURST).map(|number| frame(burst * BURST + number, 60)).collect();
-            wire.send(pool, &frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            wire.send(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
             pool.run(caught, Some(ms(1))).unwrap();
         }
         while caught.count > 0 && pool.run(caught, Some(ms(100))).is_ok() {
@@ -166,7 +166,7 @@ fn a_read_that_is_cancelled_leaves_its_packet_to_the_next_one() {
             assert!(event.outcome.is_ok() && io.event_cancel(finished));
             io.pcap_read_packet(second, LIMIT, Caught::packet);
         });
-        wire.send(pool, &[&frame(5, 60), &frame(6, 60)]);
+        wire.send(&[&frame(5, 60), &frame(6, 60)]);
         run(pool, caught);
         let log: Vec<_> = caught.log.drain(..).map(|(_, outcome)| outcome.map(|packet| packet.bytes)).collect();
         let cancelled = || Err(Failure::Cancelled);
@@ -183,7 +183,7 @@ fn a_read_without_a_packet_times_out_and_one_with_none_waits_without_work() {
         pool.pcap_read_packet(iod, Some(ms(20)), Caught::packet);
         run(pool, caught);
         assert_eq!(caught.log.remove(0).1, Err(Failure::TimedOut));
-        wire.send(pool, &[&frame(1, 60)]);
+        wire.send(&[&frame(1, 60)]);
         pool.pcap_read_packet(iod, Some(ms(0)), Caught::packet);
         run(pool, caught);
         assert_eq!(caught.only().bytes, frame(1, 60));
@@ -209,7 +209,7 @@ fn a_filter_of_instructions_selects_from_the_first_packet_on_and_cuts() {
         let iod = pool.iod_new();
         pool.pcap_open(iod, SCANNER_LINK, &selective).unwrap();
         let frames: Vec<_> = (0..10).map(|number| frame(number, 90)).collect();
-        wire.send(pool, &frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        wire.send(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
         for _ in 0..6 {
             pool.pcap_read_packet(iod, Some(ms(300)), Caught::packet);
         }

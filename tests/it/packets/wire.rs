@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use nsock::{
-    BpfInstruction, Datagram, Event, EventId, Failure, Filter, Io, LinkDestination, Packet, PcapOptions, Pool,
-    Sent, Stop,
+    BpfInstruction, Datagram, Datagrams, Event, EventId, Failure, Filter, Io, LinkDestination, Packet, PcapOptions, Pool,
+    READ_BATCH_MAX, Sent, Stop,
 };
 use testkit::{Lab, SCANNER_LINK, TARGET_LINK};
 
-use crate::support::LIMIT;
+use crate::support::{LIMIT, ms};
 
 /// An EtherType for experiments (IEEE 802): no kernel answers it.
 pub(super) const TEST_TYPE: u16 = 0x88b5;
@@ -32,6 +32,14 @@ impl Caught {
 
     pub(super) fn sent(&mut self, _: &mut Io<Self>, event: Event<Sent>) {
         self.sent.push(event.outcome);
+    }
+
+    pub(super) fn datagrams(&mut self, io: &mut Io<Self>, event: Event<Datagrams>) {
+        let Ok(datagrams) = event.outcome else { return };
+        assert!(!datagrams.is_empty() && datagrams.len() <= READ_BATCH_MAX);
+        self.count += 1;
+        self.datagrams.extend(datagrams.iter().map(|(_, bytes)| bytes.to_vec()));
+        io.read_batch(event.iod, Some(ms(300)), Self::datagrams);
     }
 
     /// The packets since the last call; nothing may have failed.
@@ -104,8 +112,7 @@ impl Wire {
     }
 
     /// Sends frames from the far end, before it returns.
-    pub(super) fn send(&self, near: &mut Pool<Caught>, frames: &[&[u8]]) {
-        let _ = near;
+    pub(super) fn send(&self, frames: &[&[u8]]) {
         let mut pool = Pool::<Caught>::new().unwrap();
         let iod = pool.iod_adopt(&self.far).unwrap();
         let to = LinkDestination::new(self.far_link, 0);
