@@ -1,9 +1,11 @@
 //! Takes requests and returns what is finished. Calls nobody.
 
+mod batch;
 mod cancel;
 mod deliver;
 mod iods;
 mod note;
+mod packets;
 mod progress;
 mod secure;
 mod submit;
@@ -85,6 +87,9 @@ pub struct Engine {
     current: Option<Current>,
     pending: [usize; 8],
     scratch: Vec<u8>,
+    /// As `scratch`, for many datagrams; empty until somebody reads a batch.
+    batch_scratch: Vec<u8>,
+    retries: batch::Retries,
     defaults: SocketOptions,
     closed: bool,
     pub(crate) trace: Tracer,
@@ -136,6 +141,8 @@ impl Engine {
             current: None,
             pending: [0; 8],
             scratch: vec![0; RECEIVE_BYTES_MAX],
+            batch_scratch: Vec::new(),
+            retries: VecDeque::new(),
             defaults: SocketOptions::default(),
             closed: false,
             trace: Tracer::new(),

@@ -89,6 +89,10 @@ pub enum Misuse {
     NotTcp,
     /// A read or write on an IOD that has no descriptor.
     NotConnected,
+    /// A packet read on an IOD that is not a capture.
+    NotPackets,
+    /// A read or write on a capture.
+    Packets,
     /// The IOD was deleted before.
     StaleIod,
 }
@@ -227,8 +231,10 @@ impl fmt::Display for Misuse {
             Self::AlreadySecured => "the connection has TLS already",
             Self::Busy => "the IOD has reads or writes pending: start TLS after them",
             Self::NotTcp => "TLS needs a TCP connection",
-            Self::NotDatagram => "sendto needs a datagram socket: use write on a connection",
+            Self::NotDatagram => "sendto and batches need a datagram socket: use write on a connection",
             Self::NotConnected => "the IOD has no descriptor: connect it first",
+            Self::NotPackets => "the IOD is not a capture: open it with pcap_open first",
+            Self::Packets => "the IOD is a capture: use pcap_read_packet on it, and another IOD to send",
             Self::StaleIod => "the IOD was deleted",
         })
     }

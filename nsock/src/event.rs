@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::error::{Failure, Misuse};
+use crate::packet::{Datagrams, Packet};
 
 /// The kind of an event; the number is the low three bits of its EID (spec nsock 1.2).
 ///
@@ -22,17 +23,24 @@ pub enum Kind {
     Write = 3,
     /// A timer.
     Timer = 4,
+    /// A read of one packet.
+    PcapRead = 5,
     /// Waiting for [`Waker::wake`](crate::Waker::wake); nsock has no such event, the number was free.
     Wake = 6,
 }
 
 impl Kind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Connect, Self::ConnectSsl, Self::Read, Self::Write, Self::Timer, Self::Wake];
+    pub const ALL: [Self; 7] =
+        [Self::Connect, Self::ConnectSsl, Self::Read, Self::Write, Self::Timer, Self::PcapRead, Self::Wake];
 
     pub(crate) fn is_connect(self) -> bool {
         matches!(self, Self::Connect | Self::ConnectSsl)
+    }
+
+    /// Whether it waits in its IOD's queue of reads. No IOD takes reads of both kinds.
+    pub(crate) fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::PcapRead)
     }
 }
 
@@ -44,6 +52,7 @@ impl fmt::Display for Kind {
             Self::Read => "READ",
             Self::Write => "WRITE",
             Self::Timer => "TIMER",
+            Self::PcapRead => "READ-PCAP",
             Self::Wake => "WAKE",
         })
     }
@@ -165,12 +174,14 @@ pub struct IcmpError {
     pub from: Option<IpAddr>,
 }
 
-/// A write, `printf` or `sendto` succeeded: the system has taken every byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A write, `printf`, `sendto` or batch succeeded: the system has taken every byte.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
     /// How many bytes that were.
     pub bytes: usize,
+    /// How many datagrams; 0 where the IOD is not of datagrams.
+    pub datagrams: usize,
 }
 
 /// A read succeeded.
@@ -209,6 +220,10 @@ pub enum Output {
     Connected(Connected),
     /// Of a connect to a Unix socket.
     ConnectedUnix,
+    /// Of a batch of reads.
+    Datagrams(Datagrams),
+    /// Of a packet read.
+    Packet(Packet),
     /// Of a read.
     Received(Received),
     /// Of a write.
@@ -260,6 +275,14 @@ impl Output {
         if let Self::Received(received) = self { Some(received) } else { None }
     }
 
+    pub(crate) fn datagrams(self) -> Option<Datagrams> {
+        if let Self::Datagrams(datagrams) = self { Some(datagrams) } else { None }
+    }
+
+    pub(crate) fn packet(self) -> Option<Packet> {
+        if let Self::Packet(packet) = self { Some(packet) } else { None }
+    }
+
     pub(crate) fn sent(self) -> Option<Sent> {
         if let Self::Sent(sent) = self { Some(sent) } else { None }
     }
@@ -273,7 +296,7 @@ mod tests {
     fn eid_is_serial_shifted_by_three_plus_kind() {
         let numbers: Vec<u64> =
             (1..=2).flat_map(|serial| Kind::ALL.map(|kind| EventId::number_of(serial, kind))).collect();
-        assert_eq!(numbers, [8, 9, 10, 11, 12, 14, 16, 17, 18, 19, 20, 22]);
+        assert_eq!(numbers, [8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21, 22]);
         let id = EventId { slot: 0, scope: 0, made: 1, number: 27 };
         assert_eq!((id.serial(), id.to_string().as_str()), (3, "27"));
     }

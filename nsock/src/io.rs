@@ -1,5 +1,7 @@
 //! Everything a handler may do: the requests of nsock, typed.
 
+mod packets;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -78,6 +78,8 @@ pub(crate) struct Iod {
     pub(crate) overdue: bool,
     /// The error queue of its socket is worth asking.
     pub(crate) icmp_errors: bool,
+    /// The queue of its device was full at the last try.
+    pub(crate) stalled: bool,
     /// Somebody else has the same file open: closing does not end the watch.
     pub(crate) adopted: bool,
     /// A receive error that came behind data, for the next read; one of TLS stays.
@@ -118,6 +120,7 @@ impl Iod {
             read_undelivered: false,
             overdue: false,
             icmp_errors: false,
+            stalled: false,
             adopted: false,
             read_failure: None,
             icmp_error: None,
@@ -153,7 +156,7 @@ impl Iod {
     pub(crate) fn queue(&self, kind: Kind) -> Queue {
         match kind {
             Kind::Connect | Kind::ConnectSsl => self.connects,
-            Kind::Read => self.reads,
+            Kind::Read | Kind::PcapRead => self.reads,
             Kind::Write => self.writes,
             Kind::Timer | Kind::Wake => Queue::EMPTY,
         }
@@ -162,7 +165,7 @@ impl Iod {
     pub(crate) fn queue_mut(&mut self, kind: Kind) -> Option<&mut Queue> {
         match kind {
             Kind::Connect | Kind::ConnectSsl => Some(&mut self.connects),
-            Kind::Read => Some(&mut self.reads),
+            Kind::Read | Kind::PcapRead => Some(&mut self.reads),
             Kind::Write => Some(&mut self.writes),
             Kind::Timer | Kind::Wake => None,
         }
@@ -178,6 +181,7 @@ impl Iod {
                         || self.eof
                         || self.read_failure.is_some()
                         || !self.unread.is_empty()
+                        || self.transport.as_ref().is_some_and(Transport::has_packets)
                 }
                 Link::Failed { .. } => true,
                 Link::Idle | Link::Connecting | Link::Handshaking => false,

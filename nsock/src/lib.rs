@@ -99,15 +99,19 @@
 //! is adopted, and the standard input is never closed. Nothing exits, ignores signals or raises limits.
 
 mod backend;
+mod capture;
 mod deadlines;
 mod engine;
 mod error;
 mod event;
+#[cfg(feature = "libpcap")]
+mod expression;
 mod extended_error;
 mod io;
 mod iod;
 mod observe;
 mod op;
+mod packet;
 mod pool;
 mod request;
 mod slots;
@@ -123,6 +127,7 @@ pub mod trace;
 mod transport;
 
 pub use backend::Waker;
+pub use capture::PcapError;
 pub use engine::{Engine, Notice};
 pub use error::{During, Error, Failure, Fault, Misuse, SocketOption};
 pub use event::{
@@ -132,9 +137,13 @@ pub use event::{
 pub use io::Io;
 pub use observe::{EventReport, IodReport, IodState, Report, Waiting};
 pub use op::{READ_BYTES_MAX, Until};
+pub use packet::{
+    BpfInstruction, Datagram, Datagrams, Destination, Filter, LinkDestination, LinkType, Packet, PacketType,
+    PcapOptions, PcapStats, READ_BATCH_MAX, SNAPLEN_MAX,
+};
 pub use pool::{Pool, Stop};
 pub use request::{Request, UnixKind};
-pub use socket::SocketOptions;
+pub use socket::{IpVersion, SocketOptions};
 #[cfg(feature = "tls")]
 pub use tls::{TlsInfo, TlsKeyLog, TlsOptions, TlsRoots, TlsSession, TlsVerify, TlsVersion};
 pub use tls_error::{CertificateError, TlsError};

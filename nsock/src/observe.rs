@@ -108,6 +108,8 @@ pub enum Waiting {
     Delivery,
     /// An earlier request of the same kind on the same IOD.
     Earlier,
+    /// A packet that passes the capture's filter.
+    Packet,
     /// Room to send.
     Room {
         /// Bytes still to send.
@@ -184,6 +186,12 @@ fn waiting(op: &Op) -> Waiting {
             Waiting::Data { until: reading.until, gathered: reading.bytes.len() }
         }
         Stage::Waiting(Task::Write(writing)) => Waiting::Room { left: writing.data.len() - writing.sent },
+        Stage::Waiting(Task::Packet) => Waiting::Packet,
+        Stage::Waiting(Task::ReadBatch) => Waiting::Data { until: Until::Any, gathered: 0 },
+        Stage::Waiting(Task::SendBatch(batch)) => {
+            let sent = batch.next.checked_sub(1).map_or(0, |last| batch.ends[last].1);
+            Waiting::Room { left: batch.data.len() - sent }
+        }
         Stage::Waiting(Task::Timer) => Waiting::Time,
         Stage::Waiting(Task::Wake) => Waiting::Wake,
     }
@@ -267,6 +275,7 @@ impl fmt::Display for Waiting {
             Self::Answer => f.write_str("the peer's answer"),
             Self::Data { until, gathered } => write!(f, "{until}, {gathered} bytes so far"),
             Self::Delivery => f.write_str("its handler to be called"),
+            Self::Packet => f.write_str("a packet"),
             Self::Earlier => f.write_str("an earlier request on the IOD"),
             Self::Room { left } => write!(f, "room to send {left} bytes"),
             Self::Time => f.write_str("its time"),

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::panic::Location;
 
 use crate::error::Failure;
-use crate::event::{End, EventId, IodId, Kind, Output, Received};
+use crate::event::{End, EventId, IodId, Kind, Output, Received, Sent};
+use crate::packet::{Datagram, Destination};
 
 /// The most bytes one read gathers before it is delivered, unless it asked for more: 72 times 8 KiB, nsock's own
 /// bound. A peer that never sends the newline cannot fill the memory, and one busy IOD cannot hold up the others.
@@ -58,6 +59,9 @@ pub(crate) enum Task {
     Connect,
     Read(Reading),
     Write(Writing),
+    Packet,
+    ReadBatch,
+    SendBatch(Box<Batch>),
     Timer,
     Wake,
 }
@@ -141,6 +145,31 @@ impl Writing {
     }
 }
 
+/// A batch under way: what could not be sent at once.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) data: Vec<u8>,
+    /// Where each datagram goes, and where in `data` it ends.
+    pub(crate) ends: Vec<(Destination, usize)>,
+    /// The first one not sent.
+    pub(crate) next: usize,
+    /// What was sent so far, before anything had to be kept too.
+    pub(crate) sent: Sent,
+}
+
+impl Batch {
+    /// Copies what is left to send.
+    pub(crate) fn of(left: &[Datagram<'_>], sent: Sent) -> Self {
+        let mut data = Vec::with_capacity(left.iter().map(|datagram| datagram.data.len()).sum());
+        let mut ends = Vec::with_capacity(left.len());
+        for datagram in left {
+            data.extend_from_slice(datagram.data);
+            ends.push((datagram.to, data.len()));
+        }
+        Self { data, ends, next: 0, sent }
+    }
+}
+
 impl Op {
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.stage, Stage::Done(_))
@@ -152,6 +181,10 @@ impl Op {
 
     pub(crate) fn writing(&mut self) -> Option<&mut Writing> {
         if let Stage::Waiting(Task::Write(writing)) = &mut self.stage { Some(writing) } else { None }
+    }
+
+    pub(crate) fn batch(&mut self) -> Option<&mut Batch> {
+        if let Stage::Waiting(Task::SendBatch(batch)) = &mut self.stage { Some(batch) } else { None }
     }
 
     /// How it ends when its deadline passes.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::event::{IodId, Kind};
 use crate::op::Until;
+use crate::packet::Datagram;
 use crate::trace::Asked;
 
 /// A request, to be submitted with an optional time limit.
@@ -79,6 +80,23 @@ pub enum Request<'a> {
         /// The datagram.
         data: &'a [u8],
     },
+    /// Take the next packet of a capture.
+    PcapRead {
+        /// The IOD.
+        iod: IodId,
+    },
+    /// Take the datagrams that are there, at least one.
+    ReadBatch {
+        /// The IOD, a datagram socket.
+        iod: IodId,
+    },
+    /// Send many datagrams. Those that cannot be sent at once are copied.
+    SendBatch {
+        /// The IOD, a datagram socket.
+        iod: IodId,
+        /// The datagrams, in order.
+        batch: &'a [Datagram<'a>],
+    },
     /// Succeed when the limit has passed.
     Timer,
     /// Succeed when a [`Waker`](crate::Waker) of this engine is used, or has been since the last such event.
@@ -101,8 +119,11 @@ impl Request<'_> {
             Self::ConnectTcp { .. } | Self::ConnectUdp { .. } | Self::ConnectUnix { .. } => Kind::Connect,
             #[cfg(feature = "tls")]
             Self::ConnectSsl { .. } | Self::ReconnectSsl { .. } => Kind::ConnectSsl,
-            Self::Read { .. } => Kind::Read,
-            Self::Write { .. } | Self::Printf { .. } | Self::Sendto { .. } => Kind::Write,
+            Self::Read { .. } | Self::ReadBatch { .. } => Kind::Read,
+            Self::Write { .. } | Self::Printf { .. } | Self::Sendto { .. } | Self::SendBatch { .. } => {
+                Kind::Write
+            }
+            Self::PcapRead { .. } => Kind::PcapRead,
             Self::Timer => Kind::Timer,
             Self::Wake => Kind::Wake,
         }
@@ -116,7 +137,10 @@ impl Request<'_> {
             | Self::Read { iod, .. }
             | Self::Write { iod, .. }
             | Self::Printf { iod, .. }
-            | Self::Sendto { iod, .. } => Some(iod),
+            | Self::Sendto { iod, .. }
+            | Self::PcapRead { iod }
+            | Self::ReadBatch { iod }
+            | Self::SendBatch { iod, .. } => Some(iod),
             #[cfg(feature = "tls")]
             Self::ConnectSsl { iod, .. } | Self::ReconnectSsl { iod } => Some(iod),
             Self::Timer | Self::Wake => None,
@@ -144,6 +168,12 @@ impl Request<'_> {
             Self::Write { data, .. } => Asked::Write(data.len()),
             Self::Printf { data, .. } => Asked::Printf(data.len()),
             Self::Sendto { to, data, .. } => Asked::Sendto(to, data.len()),
+            Self::PcapRead { .. } => Asked::PcapRead,
+            Self::ReadBatch { .. } => Asked::ReadBatch,
+            Self::SendBatch { batch, .. } => Asked::SendBatch {
+                datagrams: batch.len(),
+                bytes: batch.iter().map(|datagram| datagram.data.len()).sum(),
+            },
             Self::Timer => Asked::Timer,
             Self::Wake => Asked::Wake,
         }

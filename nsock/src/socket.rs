@@ -42,6 +42,16 @@ pub struct SocketOptions {
     pub linger: Option<Duration>,
 }
 
+/// Which internet protocol a raw socket speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there are two")]
+pub enum IpVersion {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
 /// The two kinds of socket made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flavor {

@@ -1,6 +1,9 @@
 //! The system calls that no crate of the workspace offers safely.
 #![expect(unsafe_code, reason = "socket options and control messages are passed by raw pointers")]
 
+pub(crate) mod batch;
+pub(crate) mod packet;
+
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{io, mem};
 

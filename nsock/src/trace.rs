@@ -62,7 +62,8 @@ pub struct Record<'a> {
     pub parent: Option<u64>,
     /// Where in the program it was asked for.
     pub place: Option<&'static Location<'static>>,
-    /// The bytes of a write request or of a finished read, or the path of a Unix connect; empty in every other record.
+    /// The bytes of a write request or of a finished read, the path of a Unix connect, the text of some steps; empty in
+    /// every other record.
     pub payload: &'a [u8],
     /// What happened.
     pub step: Step,
@@ -78,6 +79,29 @@ pub enum Step {
     IodDelete,
     /// An unconnected UDP socket was made for an IOD.
     SetupUdp,
+    /// A capture is about to be opened; the payload is the text of its filter.
+    PcapRequested {
+        /// On this device.
+        device: DeviceName,
+        /// With what is for other machines too.
+        promiscuous: bool,
+        /// With so many bytes of each packet.
+        snaplen: usize,
+    },
+    /// A capture was opened.
+    PcapOpened {
+        /// On this device.
+        device: DeviceName,
+        /// Where the network layer starts.
+        l3_offset: usize,
+    },
+    /// A capture could not be opened; the payload says why.
+    PcapFailed {
+        /// On this device.
+        device: DeviceName,
+        /// It was its filter.
+        filter: bool,
+    },
     /// An event was made for a request that is about to be told.
     EventNew,
     /// A request was made.
@@ -179,10 +203,51 @@ pub enum Asked {
     Printf(usize),
     /// `sendto` of so many bytes to this address.
     Sendto(SocketAddr, usize),
+    /// `pcap_read_packet`.
+    PcapRead,
+    /// `read_batch`.
+    ReadBatch,
+    /// `send_batch`.
+    SendBatch {
+        /// Of so many datagrams.
+        datagrams: usize,
+        /// With so many bytes together.
+        bytes: usize,
+    },
     /// `timer_create`.
     Timer,
     /// `wake_wait`.
     Wake,
+}
+
+/// The name of a network device, as much of it as a device can have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DeviceName([u8; DEVICE_NAME_MAX]);
+
+/// `IFNAMSIZ` without the end.
+const DEVICE_NAME_MAX: usize = 15;
+
+impl DeviceName {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut bytes = [0; DEVICE_NAME_MAX];
+        for (place, byte) in bytes.iter_mut().zip(name.bytes()) {
+            *place = byte;
+        }
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.split(|&byte| byte == 0).next().unwrap_or_default();
+        f.write_str(&String::from_utf8_lossy(name))
+    }
+}
+
+impl fmt::Debug for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
 }
 
 /// How an event ended, as its handler is about to see it.
@@ -216,10 +281,12 @@ impl Record<'_> {
                 errno: libc::EPERM,
                 ..
             } => Level::Full,
-            Step::SetupFailed { .. } | Step::WaitFailed { .. } => Level::Error,
+            Step::SetupFailed { .. } | Step::WaitFailed { .. } | Step::PcapFailed { .. } => Level::Error,
             Step::IodNew
             | Step::IodDelete
             | Step::SetupUdp
+            | Step::PcapRequested { .. }
+            | Step::PcapOpened { .. }
             | Step::Request { .. }
             | Step::Binding { .. }
             | Step::TlsFailed { .. }
@@ -251,7 +318,7 @@ impl<F: FnMut(&Record<'_>)> Sink for F {
 }
 
 /// Hands the classic text to the `log` crate: one target per kind of step (`nsock::iod`, `nsock::connect`,
-/// `nsock::read`, `nsock::write`, `nsock::timer`, `nsock::cancel`, `nsock::callback`, `nsock::turn`), so that
+/// `nsock::read`, `nsock::write`, `nsock::pcap`, `nsock::timer`, `nsock::cancel`, `nsock::callback`, `nsock::turn`), so that
 /// `RUST_LOG=nsock::callback=info` shows callbacks only.
 #[derive(Debug)]
 pub struct Log {
@@ -293,6 +360,8 @@ fn target(record: &Record<'_>) -> &'static str {
         }
         (_, Some(Kind::Connect | Kind::ConnectSsl)) => "nsock::connect",
         (_, Some(Kind::Read)) => "nsock::read",
+        (_, Some(Kind::PcapRead)) => "nsock::pcap",
+        (Step::PcapRequested { .. } | Step::PcapOpened { .. } | Step::PcapFailed { .. }, _) => "nsock::pcap",
         (_, Some(Kind::Write)) => "nsock::write",
         (_, Some(Kind::Timer | Kind::Wake)) => "nsock::timer",
         (_, None) => "nsock::iod",

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketType, recv, recvfrom, send, sendto};
 use socket2::Socket;
 
+use crate::capture::Capture;
 use crate::socket::Flavor;
 
 /// Written to a pipe or terminal in one call: what POSIX lets a writable pipe take without blocking.
@@ -26,6 +27,8 @@ pub(crate) enum Transport {
     /// A pipe or a terminal. It may be in blocking mode, and that is the caller's business: the system is asked
     /// before every call.
     Descriptor(OwnedFd),
+    /// A capture of packets, which has calls of its own.
+    Packets(Box<Capture>),
     /// A file, which no readiness queue takes because it is always ready.
     File(OwnedFd),
 }
@@ -56,6 +59,7 @@ impl Transport {
             | Self::Sequenced(fd)
             | Self::Descriptor(fd)
             | Self::File(fd) => Self::File(fd),
+            Self::Packets(_) => self,
         }
     }
 
@@ -66,6 +70,21 @@ impl Transport {
     /// Whether receiving no bytes is an empty datagram and not the end.
     pub(crate) fn keeps_empty(&self) -> bool {
         matches!(self, Self::Datagram(_))
+    }
+
+    /// The capture, if that is what it is.
+    pub(crate) fn capture(&self) -> Option<&Capture> {
+        if let Self::Packets(capture) = self { Some(capture) } else { None }
+    }
+
+    /// As [`capture`](Self::capture), to take from it.
+    pub(crate) fn capture_mut(&mut self) -> Option<&mut Capture> {
+        if let Self::Packets(capture) = self { Some(capture) } else { None }
+    }
+
+    /// Whether it has packets that need no system call.
+    pub(crate) fn has_packets(&self) -> bool {
+        matches!(self, Self::Packets(capture) if capture.has_packets())
     }
 
     pub(crate) fn is_file(&self) -> bool {
@@ -85,6 +104,7 @@ impl Transport {
                 Ok((rustix::io::read(fd, buffer)?, None))
             }
             Self::File(fd) => Ok((rustix::io::read(fd, buffer)?, None)),
+            Self::Packets(_) => Err(Errno::OPNOTSUPP.into()),
         }
     }
 
@@ -101,6 +121,7 @@ impl Transport {
                 rustix::io::write(fd, &data[..data.len().min(DESCRIPTOR_WRITE_MAX)])?
             }
             (Self::File(fd), _) => rustix::io::write(fd, data)?,
+            (Self::Packets(_), _) => return Err(Errno::OPNOTSUPP.into()),
         })
     }
 }
@@ -113,6 +134,7 @@ impl AsFd for Transport {
             | Self::Sequenced(fd)
             | Self::Descriptor(fd)
             | Self::File(fd) => fd.as_fd(),
+            Self::Packets(capture) => capture.as_fd(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use testkit::{Step, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup, UdpEcho, closed_port};
+use testkit::{Lab, Step, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup, UdpEcho, closed_port};
 
 /// Runs an example that cargo has built beside this test.
 fn example(name: &str, arguments: &[String]) -> Output {
@@ -132,4 +132,37 @@ fn tls_info_shows_what_was_agreed_or_whose_fault_it_is() {
     let plain = TcpScript::start(vec![Step::Send(b"220 ready\r\n".to_vec()), Step::Stall]).unwrap();
     let shown = stdout(&example("tls_info", &[plain.address().to_string()]));
     assert!(shown.contains("what the peer sent is not TLS") && shown.contains("Peer fault"), "{shown}");
+}
+
+#[test]
+fn sniff_shows_packets_of_the_loopback_and_counts_them() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::net::UdpSocket;
+    let Some(lab) = Lab::new("sniff").unwrap() else { return };
+    let path = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples/sniff");
+    let mut sniff = lab
+        .scanner_command(path)
+        .args(["lo", "2"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cargo build --examples makes it");
+    let mut output = BufReader::new(sniff.stdout.take().unwrap());
+    let mut shown = String::new();
+    output.read_line(&mut shown).unwrap();
+    assert_eq!(shown, "listening on lo\n");
+    lab.in_scanner(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..2 {
+            socket.send_to(&[0; 58], socket.local_addr().unwrap()).unwrap();
+        }
+    })
+    .unwrap();
+    output.read_to_string(&mut shown).unwrap();
+    assert!(sniff.wait().unwrap().success());
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines.len(), 4, "{shown}");
+    for line in &lines[1..3] {
+        assert!(line.ends_with(" interface 1 to us, 14 + 86 of 100 bytes: IPv4 protocol 17"), "{line}");
+    }
+    assert_eq!(lines[3], "2 packets of 200 bytes; 2 passed the filter, 0 were dropped");
 }

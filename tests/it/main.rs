@@ -9,12 +9,15 @@ mod descriptors;
 mod engine_properties;
 mod examples;
 mod faults;
+#[cfg(feature = "libpcap")]
+mod filters;
 #[cfg(test)]
 mod found_by_the_model;
 mod introspection;
 mod misuse;
 #[cfg(test)]
 mod model;
+mod packets;
 mod rdns;
 mod reading;
 mod stdin;

@@ -60,3 +60,25 @@ pub(crate) fn report_send_errors(socket: BorrowedFd<'_>) -> io::Result<()> {
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// A tun device (kernel documentation, `networking/tuntap`), deleted when the file is closed. What is written to it
+/// comes in by the device. With a link type, that is the device's from now on, whatever it means.
+pub(crate) fn open_tun(name: &str, link_type: Option<u16>) -> io::Result<std::fs::File> {
+    let file = std::fs::File::options().read(true).write(true).open("/dev/net/tun")?;
+    // An `ifreq`: the name, then flags in a union of 24 bytes.
+    let mut request = [0u8; 40];
+    request[..name.len()].copy_from_slice(name.as_bytes());
+    let flags = libc::IFF_TUN | libc::IFF_NO_PI;
+    request[16..18].copy_from_slice(&u16::try_from(flags).map_err(io::Error::other)?.to_ne_bytes());
+    // SAFETY: the pointer is to a live `ifreq`, which the kernel reads and writes.
+    if unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, request.as_mut_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if let Some(link_type) = link_type {
+        // SAFETY: this call takes a number, not a pointer.
+        if unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETLINK, libc::c_ulong::from(link_type)) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(file)
+}

@@ -57,7 +57,7 @@ impl Engine {
         let (kind, iod_id) = (op.kind, op.iod);
         let finished = op.is_done();
         let cancelled_before = matches!(op.stage, Stage::Done(Err(Failure::Cancelled)));
-        if let Some(iod) = iod_id.filter(|_| kind == Kind::Read) {
+        if let Some(iod) = iod_id.filter(|_| kind.is_read()) {
             let Self { ops, iods, .. } = self;
             if let (Some(iod), Some(op)) = (iods.get_mut(iod.slot, iod.made), ops.get_mut(id.slot, id.made)) {
                 Self::give_back(iod, op);
@@ -68,7 +68,7 @@ impl Engine {
             if let Some(iod) = iod_id.filter(|_| kind.is_connect()) {
                 self.give_up_connect(iod, libc::ECANCELED);
             }
-            if let Some(iod) = iod_id.filter(|_| kind == Kind::Read) {
+            if let Some(iod) = iod_id.filter(|_| kind.is_read()) {
                 // The one behind may be able to use what this one gave back.
                 self.schedule(iod);
             }

@@ -4,7 +4,7 @@ use super::note::Subject;
 use super::submit::{push_back, unlink};
 use super::{Current, Engine, MOVED_BYTES_PER_TURN_MAX};
 use crate::error::Failure;
-use crate::event::{Completion, IodId, Kind, Output};
+use crate::event::{Completion, End, IodId, Kind, Output};
 use crate::op::{Op, Stage};
 use crate::trace::{Callback, Level, Step};
 
@@ -18,7 +18,7 @@ impl Engine {
         op.stage = Stage::Done(outcome);
         let (id, kind, iod) = (op.id, op.kind, op.iod);
         if let Some(iod) = iod.and_then(|id| iods.get_mut(id.slot, id.made)) {
-            if kind == Kind::Read {
+            if kind.is_read() {
                 iod.read_undelivered = true;
             }
             push_back(ops, &mut iod.finished, slot);
@@ -78,7 +78,7 @@ impl Engine {
         let Self { ops, iods, .. } = self;
         let Some(iod) = iods.get_mut(id.slot, id.made) else { return };
         unlink(ops, &mut iod.finished, slot);
-        if kind == Kind::Read {
+        if kind.is_read() {
             iod.read_undelivered = false;
             if !iod.queue(Kind::Read).is_empty() && (iod.may_read() || iod.overdue) {
                 self.schedule(id);
@@ -99,6 +99,10 @@ impl Engine {
                 Ok(Output::Received(got)) => {
                     (&got.bytes, Callback::Received { bytes: got.bytes.len(), end: got.end })
                 }
+                Ok(Output::Datagrams(got)) => {
+                    (&got.bytes, Callback::Received { bytes: got.bytes.len(), end: End::Enough })
+                }
+                Ok(Output::Packet(packet)) => (&[], Callback::Success { bytes: packet.bytes.len() }),
                 Ok(Output::Sent(sent)) => (&[], Callback::Success { bytes: sent.bytes }),
                 Ok(Output::Connected(_) | Output::ConnectedUnix | Output::Alarm) => {
                     (&[], Callback::Success { bytes: 0 })

@@ -4,6 +4,7 @@ use std::mem;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use super::batch::{receive_other, send_waiting};
 use super::transfer::{gather, send};
 use super::{DELIVERIES_PER_TURN_MAX, Engine};
 use crate::backend::Ready;
@@ -63,6 +64,7 @@ impl Engine {
         self.in_turn = true;
         self.budget = DELIVERIES_PER_TURN_MAX;
         self.moved = 0;
+        self.end_stalls();
         self.look_at_work();
         if woken {
             self.wake();
@@ -77,7 +79,8 @@ impl Engine {
             return Some(Duration::ZERO);
         }
         let end = end.map(|end| self.nanos(end));
-        let first = [end, self.deadlines.next()].into_iter().flatten().min()?;
+        let retry = self.retries.front().map(|(at, _)| *at);
+        let first = [end, retry, self.deadlines.next()].into_iter().flatten().min()?;
         self.read_clock();
         Some(Duration::from_nanos(first.saturating_sub(self.nanos(self.now))))
     }
@@ -172,11 +175,23 @@ impl Engine {
     }
 
     fn try_read(&mut self, id: IodId) {
-        let Self { iods, ops, scratch, moved, .. } = self;
+        let Self { iods, ops, scratch, batch_scratch, moved, .. } = self;
         let Some(iod) = iods.get_mut(id.slot, id.made).filter(|iod| iod.may_read()) else { return };
         let slot = iod.queue(Kind::Read).head;
         let Some(op) = ops.at_mut(slot) else { return };
         let event = op.id;
+        if op.reading().is_none() {
+            let bytes_read = iod.bytes_read;
+            let outcome = match iod.failure_behind_connect() {
+                Some(failure) => Some(Err(failure)),
+                None => receive_other(iod, &op.stage, batch_scratch),
+            };
+            *moved += iod.bytes_read - bytes_read;
+            if let Some(outcome) = outcome {
+                self.finish(slot, outcome);
+            }
+            return;
+        }
         let Some(reading) = op.reading() else { return };
         let (before, bytes_read) = (reading.bytes.len(), iod.bytes_read);
         let outcome = match iod.failure_behind_connect() {
@@ -204,6 +219,24 @@ impl Engine {
         let slot = iod.queue(Kind::Write).head;
         let Some(op) = ops.at_mut(slot) else { return false };
         let event = op.id;
+        if let Some(batch) = op.batch() {
+            let before = batch.sent.bytes;
+            let outcome = match iod.failure_behind_connect() {
+                Some(failure) => Some(Err(failure)),
+                None => send_waiting(iod, batch),
+            };
+            let sent = batch.sent;
+            *moved += (sent.bytes - before) as u64;
+            self.retry_later(id);
+            return match outcome {
+                Some(outcome) => {
+                    self.finish(slot, outcome.map(|()| Output::Sent(sent)));
+                    true
+                }
+                None => false,
+            };
+        }
+        let datagrams = usize::from(iod.transport.as_ref().is_some_and(Transport::is_datagram));
         let Some(writing) = op.writing() else { return false };
         let before = writing.sent;
         let outcome = match iod.failure_behind_connect() {
@@ -214,7 +247,7 @@ impl Engine {
         *moved += sent as u64;
         match outcome {
             Some(outcome) => {
-                self.finish(slot, outcome.map(|()| Output::Sent(Sent { bytes: total })));
+                self.finish(slot, outcome.map(|()| Output::Sent(Sent { bytes: total, datagrams })));
                 true
             }
             None => {
@@ -243,7 +276,7 @@ impl Engine {
             let (kind, id) = (op.kind, op.iod);
             let iod = id.and_then(|id| iods.get_mut(id.slot, id.made));
             // What has come beats the deadline: a read that could not be tried yet is tried first.
-            if let Some(iod) = iod.filter(|iod| iod.queued || kind == Kind::Read && iod.read_undelivered) {
+            if let Some(iod) = iod.filter(|iod| iod.queued || kind.is_read() && iod.read_undelivered) {
                 op.overdue = true;
                 iod.overdue = true;
                 continue;
@@ -265,7 +298,7 @@ impl Engine {
                 let next = op.next;
                 if op.overdue {
                     let undelivered = self.iods.get(id.slot, id.made).is_some_and(|iod| iod.read_undelivered);
-                    if op.kind == Kind::Read && undelivered {
+                    if op.kind.is_read() && undelivered {
                         if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
                             iod.overdue = true;
                         }

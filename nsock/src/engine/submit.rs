@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::path::Path;
 use std::time::Duration;
 
+use super::batch::check_datagrams;
 use super::{Engine, MOVED_BYTES_PER_TURN_MAX, transfer};
 use crate::error::{During, Failure, Misuse};
 use crate::event::{Connected, EventId, IodId, Kind, Output, Sent};
@@ -37,6 +38,12 @@ impl Engine {
                 self.start_write(id, iod, data, None)
             }
             Request::Sendto { iod, to, data } => self.start_write(id, iod, data, Some(to)),
+            Request::PcapRead { iod } => self.start_pcap_read(id, iod),
+            Request::ReadBatch { iod } => match check_datagrams(&self.iods, iod) {
+                Ok(()) => self.start_read(id, iod),
+                Err(misuse) => Some(Err(Failure::Misuse(misuse))),
+            },
+            Request::SendBatch { iod, batch } => self.start_send_batch(id, iod, batch),
             Request::Timer => None,
             Request::Wake => self.start_wake(id),
         };
@@ -100,6 +107,9 @@ impl Engine {
             Request::Read { until, .. } => Task::Read(Reading::new(until)),
             Request::Write { .. } | Request::Printf { .. } => Task::Write(Writing::new(None)),
             Request::Sendto { to, .. } => Task::Write(Writing::new(Some(to))),
+            Request::PcapRead { .. } => Task::Packet,
+            Request::ReadBatch { .. } => Task::ReadBatch,
+            Request::SendBatch { .. } => Task::SendBatch(Box::default()),
             Request::Timer => Task::Timer,
             Request::Wake => Task::Wake,
         };
@@ -222,6 +232,9 @@ impl Engine {
         if iod.link == Link::Idle {
             return Some(Err(Failure::Misuse(Misuse::NotConnected)));
         }
+        if let Some(Transport::Packets(_)) = iod.transport {
+            return Some(Err(Failure::Misuse(Misuse::Packets)));
+        }
         let look = iod.may_read();
         self.enqueue(id, iod_id);
         if look {
@@ -243,6 +256,7 @@ impl Engine {
         };
         match (iod.link, &iod.transport) {
             (Link::Idle, _) => return Some(Err(Failure::Misuse(Misuse::NotConnected))),
+            (_, Some(Transport::Packets(_))) => return Some(Err(Failure::Misuse(Misuse::Packets))),
             (_, Some(transport)) if to.is_some() && !transport.is_datagram() => {
                 return Some(Err(Failure::Misuse(Misuse::NotDatagram)));
             }
@@ -258,7 +272,10 @@ impl Engine {
             let outcome = transfer::send(iod, data, &mut sent, to);
             *moved += sent as u64;
             match outcome {
-                Some(Ok(())) => return Some(Ok(Output::Sent(Sent { bytes: data.len() }))),
+                Some(Ok(())) => {
+                    let datagrams = usize::from(iod.transport.as_ref().is_some_and(Transport::is_datagram));
+                    return Some(Ok(Output::Sent(Sent { bytes: data.len(), datagrams })));
+                }
                 Some(Err(failure)) => return Some(Err(failure)),
                 None => {}
             }

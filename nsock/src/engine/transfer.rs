@@ -195,6 +195,18 @@ impl Engine {
     pub(super) fn give_back(iod: &mut Iod, op: &mut Op) {
         use crate::iod::Unread;
         use crate::op::{Stage, Task};
+        if let Stage::Done(Ok(Output::Datagrams(got))) = &mut op.stage {
+            for (from, bytes) in mem::take(got).iter().rev() {
+                iod.unread.push_front(Unread { bytes: bytes.to_vec(), from });
+            }
+            return;
+        }
+        if let Stage::Done(Ok(Output::Packet(packet))) = &mut op.stage {
+            if let Some(capture) = iod.transport.as_mut().and_then(Transport::capture_mut) {
+                capture.put_back(packet.clone());
+            }
+            return;
+        }
         let (mut bytes, from) = match &mut op.stage {
             Stage::Waiting(Task::Read(reading)) => (mem::take(&mut reading.bytes), reading.from),
             Stage::Done(Ok(Output::Received(got))) => (mem::take(&mut got.bytes), got.from),

@@ -12,6 +12,9 @@ use crate::event::{End, Kind};
 use crate::op::Until;
 use crate::request::UnixKind;
 
+/// nsock's read timeout on Linux, which its line names. There is none here: packets are delivered at once.
+const PCAP_TO_MS: u32 = 200;
+
 /// Payloads as long as this or longer are not shown.
 const PAYLOAD_SHOWN_MAX: usize = 80;
 
@@ -81,6 +84,27 @@ impl fmt::Display for ClassicText<'_> {
             Step::IodNew => write!(f, "nsock_iod_new2(): nsock_iod_new (IOD #{iod})"),
             Step::IodDelete => write!(f, "nsock_iod_delete(): nsock_iod_delete (IOD #{iod})"),
             Step::SetupUdp => write!(f, "nsock_setup_udp(): UDP unconnected socket (IOD #{iod})"),
+            Step::PcapRequested { device, promiscuous, snaplen } => write!(
+                f,
+                "nsock_pcap_open(): PCAP requested on device '{device}' with berkeley filter '{}' \
+                 (promisc={} snaplen={snaplen} to_ms={PCAP_TO_MS}) (IOD #{iod})",
+                String::from_utf8_lossy(record.payload),
+                u8::from(promiscuous)
+            ),
+            Step::PcapOpened { device, l3_offset } => write!(
+                f,
+                "nsock_pcap_open(): PCAP created successfully on device '{device}' (pcap_desc={} bsd_hack=0 \
+                 to_valid=1 l3_offset={l3_offset}) (IOD #{iod})",
+                record.fd.unwrap_or(-1)
+            ),
+            Step::PcapFailed { device, filter } => {
+                let why = String::from_utf8_lossy(record.payload);
+                if filter {
+                    write!(f, "nsock_pcap_set_filter(): Error compiling pcap filter: {why}")
+                } else {
+                    write!(f, "nsock_pcap_open(): pcap_activate({device}) FAILED: {why}.")
+                }
+            }
             Step::Request { asked, limit } => self.request(f, asked, limit, iod, event),
             Step::Binding { local } => {
                 write!(f, "mksock_bind_addr(): Binding to {} (IOD #{iod})", Plain(local))
@@ -183,6 +207,18 @@ impl ClassicText<'_> {
             Asked::Sendto(to, bytes) => {
                 self.write_request(f, "nsock_sendto(): Sendto", bytes, Peer::Internet(to))
             }
+            Asked::PcapRead => {
+                // The two spaces are nsock's.
+                write!(f, "nsock_pcap_read_packet(): Pcap read request from IOD #{iod}  EID {event}")
+            }
+            Asked::ReadBatch => write!(
+                f,
+                "nsock_read_batch(): Read request from IOD #{iod} [{peer}] (timeout: {limit}ms) EID {event}"
+            ),
+            Asked::SendBatch { datagrams, bytes } => write!(
+                f,
+                "nsock_send_batch(): Send request for {datagrams} datagrams of {bytes} bytes to IOD #{iod} EID {event}"
+            ),
             Asked::Timer => {
                 write!(f, "nsock_timer_create(): Timer created - {limit}ms from now.  EID {event}")
             }
@@ -248,6 +284,8 @@ impl ClassicText<'_> {
         }
         write!(f, "for EID {event}")?;
         match self.record.iod {
+            // The blank at the end is nsock's.
+            Some(_) if kind == Kind::PcapRead => f.write_str(" "),
             Some(_) => write!(f, " [{}]", Peer::of(self.record)),
             None => Ok(()),
         }

@@ -85,6 +85,19 @@ fn detail(step: Step, mut put: impl FnMut(&str, Value)) {
             failure(errno, &mut put);
         }
         Step::TlsFailed { error } => put("error", error.to_string().into()),
+        Step::PcapRequested { device, promiscuous, snaplen } => {
+            put("device", device.to_string().into());
+            put("promiscuous", promiscuous.into());
+            put("snaplen", snaplen.into());
+        }
+        Step::PcapOpened { device, l3_offset } => {
+            put("device", device.to_string().into());
+            put("l3_offset", l3_offset.into());
+        }
+        Step::PcapFailed { device, filter } => {
+            put("device", device.to_string().into());
+            put("during", if filter { "filter" } else { "open" }.into());
+        }
         Step::Armed { limit } => put("limit", seconds(limit)),
         Step::LoopStarted { limit, pending } => {
             put("limit", seconds(limit));
@@ -116,6 +129,9 @@ fn step_name(step: Step) -> &'static str {
         Step::IodNew => "iod_new",
         Step::LoopStarted { .. } => "loop",
         Step::Partial { .. } => "partial",
+        Step::PcapFailed { .. } => "pcap_failed",
+        Step::PcapOpened { .. } => "pcap_opened",
+        Step::PcapRequested { .. } => "pcap_open",
         Step::Ready { .. } => "ready",
         Step::Released => "released",
         Step::Removed { .. } => "removed",
@@ -168,6 +184,13 @@ fn request(asked: Asked, put: &mut impl FnMut(&str, Value)) {
         Asked::Sendto(address, bytes) => {
             call("sendto");
             put("to", to(address));
+            put("bytes", bytes.into());
+        }
+        Asked::PcapRead => call("pcap_read_packet"),
+        Asked::ReadBatch => call("read_batch"),
+        Asked::SendBatch { datagrams, bytes } => {
+            call("send_batch");
+            put("datagrams", datagrams.into());
             put("bytes", bytes.into());
         }
         Asked::Timer => call("timer_create"),
