@@ -91,6 +91,22 @@
 //! [`Io::report`] tells at any moment which IODs are open, which events are pending, since when, for what, and where in
 //! the program they were asked for.
 //!
+//! # TLS
+//!
+//! With the feature `tls`, which is on by default, `Io::connect_ssl` connects and agrees on TLS under one limit, and
+//! `Io::reconnect_ssl` does so on a connection that has been used without (STARTTLS). From then on the IOD is read and
+//! written as any other. `TlsOptions` say which host to ask for, which protocols to offer, whether the certificate must
+//! be good, which session to resume and who is told the secrets; what was agreed on is in `Io::iod_tls`.
+//!
+//! - Certificates are not verified unless roots are given: a scanner wants to talk to whoever is there. Such a connection
+//!   is encrypted, and that is all.
+//! - TLS 1.2 and 1.3 are spoken. A peer that has older versions only is [`TlsError::Version`]; there is no DTLS, so no
+//!   TLS on a datagram socket; renegotiation is refused.
+//! - What came is delivered before what went wrong. A peer that closes without saying so in TLS is let pass, unless it
+//!   does so within a record. After an error of TLS, every read ends with it.
+//! - A write has ended when the system has taken the last of its records. Deleting the IOD says goodbye once
+//!   (`close_notify`), without waiting.
+//!
 //! # Where it differs from nsock
 //!
 //! Queued writes keep their order (nsock reverses them). Handlers of cancelled events and of requests that fail at once

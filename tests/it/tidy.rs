@@ -39,6 +39,13 @@ fn only_the_backend_knows_mio() {
 }
 
 #[test]
+fn only_the_tls_files_know_rustls() {
+    let files = files_with("nsock/src", "rustls::");
+    assert!(files.iter().all(|file| file == "tls.rs" || file.starts_with("tls/")), "{files:?}");
+    assert!(!files.is_empty());
+}
+
+#[test]
 fn only_the_trace_names_log() {
     assert_eq!(files_with("nsock/src", "log::"), ["trace.rs"]);
 }
