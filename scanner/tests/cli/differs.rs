@@ -75,7 +75,8 @@ fn expect_local_trouble(network: &Network, target: &str, words: &str, errno: &st
         assert_eq!(done.stdout.matches(&lines).count(), 6, "{done:#?}");
     }
     assert_eq!(done.stdout.matches("CONN (").count(), 12);
-    let summary = format!("Trouble on this machine: {errno} 12 times; 2 ports or hosts are unknown because of it.\n");
+    let summary =
+        format!("Trouble on this machine: {errno} 12 times; 2 ports or hosts are unknown because of it.\n");
     assert!(done.stdout.contains(&summary), "{done:#?}");
     assert_eq!(done.stderr, "");
 }
@@ -108,7 +109,12 @@ fn a_route_that_is_missing_hides_one_target_and_not_the_others() {
     let Some(network) = Network::new("one-route") else { return };
     let done = network.scan(&format!("-n -sT -p22,81 --reason 198.19.203.1 {PLAIN}")).expect(3);
     let absent: Ipv4Addr = "198.19.203.1".parse().unwrap();
-    assert!(done.stdout.contains(&format!("Scan report for {absent}\nHost status is unknown, received local-ENETUNREACH")), "{done:#?}");
+    assert!(
+        done.stdout.contains(&format!(
+            "Scan report for {absent}\nHost status is unknown, received local-ENETUNREACH"
+        )),
+        "{done:#?}"
+    );
     let plain = done.stdout.split_once("Scan report for 198.18.64.10").unwrap().1.to_owned();
     let plain = Run { stdout: plain, ..done };
     assert_eq!(plain.port(22), ("open", "syn-ack".into()));

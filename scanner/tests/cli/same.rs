@@ -33,7 +33,7 @@ fn pair(network: &Network, wrapper: &[&str], scanner: &Path, line: &str) -> (Run
         all.extend(words(line));
         let mut command = network.lab.scanner_command(all[0]);
         command.args(&all[1..]);
-        run(&mut command)
+        run(&command)
     };
     thread::scope(|scope| {
         let theirs = scope.spawn(|| start(Path::new("nmap")));
@@ -44,7 +44,13 @@ fn pair(network: &Network, wrapper: &[&str], scanner: &Path, line: &str) -> (Run
 
 /// Fails unless both print the same multisets of lines, once `edit` has made theirs what ours is meant to be.
 #[track_caller]
-fn compare(network: &Network, wrapper: &[&str], scanner: &Path, line: &str, edit: fn(String) -> String) -> (Run, Run) {
+fn compare(
+    network: &Network,
+    wrapper: &[&str],
+    scanner: &Path,
+    line: &str,
+    edit: fn(String) -> String,
+) -> (Run, Run) {
     for attempt in 1.. {
         let (theirs, ours) = pair(network, wrapper, scanner, line);
         let expected = lines(&theirs.stdout).into_iter().map(edit).collect();
@@ -163,8 +169,11 @@ fn a_report_without_a_trace() {
         let path = folder.path().join("report.txt");
         let program = if name == "nmap" { "nmap" } else { SCANNER };
         let mut command: Command = network.lab.scanner_command(program);
-        command.args(["-sT", "-Pn", "-n", "--packet-trace", "-p22,81", "-oN"]).arg(&path).arg(PLAIN.to_string());
-        run(&mut command).expect(0);
+        command
+            .args(["-sT", "-Pn", "-n", "--packet-trace", "-p22,81", "-oN"])
+            .arg(&path)
+            .arg(PLAIN.to_string());
+        run(&command).expect(0);
         let text = fs::read_to_string(&path).unwrap();
         sorted(lines(&text).into_iter().filter(|line| !line.starts_with('#')).collect())
     };

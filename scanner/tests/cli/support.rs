@@ -44,12 +44,12 @@ impl Run {
 }
 
 /// Runs a command to its end, with nothing on standard input.
-pub(crate) fn run(command: &mut Command) -> Run {
+pub(crate) fn run(command: &Command) -> Run {
     run_with_input(command, b"")
 }
 
 /// Runs a command to its end, with this on standard input.
-pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Run {
+pub(crate) fn run_with_input(command: &Command, input: &[u8]) -> Run {
     let mut limited = Command::new("timeout");
     limited.arg(RUN_MAX).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -97,6 +97,7 @@ pub(crate) fn read_until(child: &mut Child, wanted: &str) -> String {
 /// Waits for the end of a program, but not for ever.
 #[track_caller]
 pub(crate) fn wait_at_most(child: &mut Child, limit: Duration) -> Option<i32> {
+    #[expect(clippy::disallowed_methods, reason = "a program is waited for in real time")]
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {

@@ -19,11 +19,12 @@ fn mask(line: &str) -> String {
     if line.starts_with("PORT ") || line.split(' ').next().is_some_and(|cell| cell.ends_with("/tcp")) {
         return mask_row(line);
     }
-    let line = line.strip_prefix("Nmap ").filter(|rest| rest.starts_with("scan report for ")).map_or_else(
-        || line.to_owned(),
-        |rest| rest.replacen('s', "S", 1),
-    );
-    let line = line.replacen("Nmap done: ", "PRODUCT done: ", 1).replacen("scanner done: ", "PRODUCT done: ", 1);
+    let line = line
+        .strip_prefix("Nmap ")
+        .filter(|rest| rest.starts_with("scan report for "))
+        .map_or_else(|| line.to_owned(), |rest| rest.replacen('s', "S", 1));
+    let line =
+        line.replacen("Nmap done: ", "PRODUCT done: ", 1).replacen("scanner done: ", "PRODUCT done: ", 1);
     let line = mask_between(&line, "CONN (", "s)");
     let line = mask_between(&line, "NSOCK INFO [", "s]");
     let line = mask_between(&line, " (", "s latency)");
@@ -58,7 +59,9 @@ fn mask_between(line: &str, before: &str, after: &str) -> String {
 /// The first two bytes of a DNS message are the id of the query.
 fn mask_payload(line: &str) -> String {
     match line.split_once(" bytes): ") {
-        Some((start, payload)) if payload.is_ascii() && payload.len() > 2 => format!("{start} bytes): ID{}", &payload[2..]),
+        Some((start, payload)) if payload.is_ascii() && payload.len() > 2 => {
+            format!("{start} bytes): ID{}", &payload[2..])
+        }
         _ => line.to_owned(),
     }
 }
@@ -67,14 +70,23 @@ fn mask_payload(line: &str) -> String {
 fn only_what_differs_by_nature_is_masked() {
     let table = [
         ("Starting Nmap 7.93 ( https://nmap.org ) at 2026-11-22 11:38 UTC", "Starting PRODUCT at DATE"),
-        ("CONN (0.0193s) TCP localhost > 198.18.64.11:22 => Connected", "CONN (Ns) TCP localhost > 198.18.64.11:22 => Connected"),
+        (
+            "CONN (0.0193s) TCP localhost > 198.18.64.11:22 => Connected",
+            "CONN (Ns) TCP localhost > 198.18.64.11:22 => Connected",
+        ),
         ("Nmap scan report for 198.18.64.11", "Scan report for 198.18.64.11"),
         ("Scan report for 198.18.64.11", "Scan report for 198.18.64.11"),
         ("Host is up, received user-set (0.00077s latency).", "Host is up, received user-set (Ns latency)."),
         ("Host is up.", "Host is up."),
         ("81/tcp closed   hosts2-ns   conn-refused", "81/tcp closed SERVICE conn-refused"),
-        ("Completed Ping Scan at 11:43, 1.20s elapsed (3 total hosts)", "Completed Ping Scan at TIME (3 total hosts)"),
-        ("Nmap done: 1 IP address (1 host up) scanned in 1.22 seconds", "PRODUCT done: 1 IP address (1 host up) scanned in N seconds"),
+        (
+            "Completed Ping Scan at 11:43, 1.20s elapsed (3 total hosts)",
+            "Completed Ping Scan at TIME (3 total hosts)",
+        ),
+        (
+            "Nmap done: 1 IP address (1 host up) scanned in 1.22 seconds",
+            "PRODUCT done: 1 IP address (1 host up) scanned in N seconds",
+        ),
     ];
     for (line, expected) in table {
         assert_eq!(mask(line), expected);
