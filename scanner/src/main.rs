@@ -1,6 +1,7 @@
 //! The `scanner` program: reads the command line, prepares everything that can fail, runs the scan.
 #![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use scanner::scan::{Course, Lookup, NameService, Options, Presumed, Scan, System
 use scanner::target::TargetSet;
 use scanner::template::Template;
 use scanner::tracing::{TraceFile, Tracing};
+use scanner::verdict::Errno;
 use scanner::{limits, ports, signals};
 
 /// The largest target list that is read: 64 MiB hold a few million addresses.
@@ -54,6 +56,18 @@ fn main() -> ExitCode {
     exit.into()
 }
 
+/// What this machine could not do, and what may help.
+fn failed(doing: &str, error: &(dyn Error + 'static)) -> Stop {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let system =
+        causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error);
+    let advice = match system {
+        Some(errno) if errno == Errno::EMFILE.raw() => "; raise the limit of descriptors (ulimit -n)",
+        _ => "",
+    };
+    Stop(Exit::Failed, format!("cannot {doing}: {error}{advice}"))
+}
+
 /// Prints a text; a reader that went away is no failure.
 fn show(text: &str) -> Exit {
     match io::stdout().write_all(text.as_bytes()) {
@@ -66,7 +80,7 @@ fn prepare_and_run(arguments: &cli::Arguments, started: Instant) -> Result<Exit,
     let config =
         Config::build(arguments, &mut read).map_err(|error| Stop(error.exit(), error.to_string()))?;
     for warning in &config.warnings {
-        eprintln!("scanner: warning: {warning}");
+        eprintln!("scanner: {warning}");
     }
     limits::raise_descriptor_limit();
     let trace_file = match &config.trace_out {
@@ -133,9 +147,8 @@ fn resolver_config(config: &Config) -> Result<(dns::Config, dns::ResolvConf), St
         NameSource::Servers(servers) => {
             let mut addresses = Vec::new();
             for server in servers {
-                addresses.extend(
-                    server.sockets(&mut SystemDirectory).map_err(|why| format!("--dns-servers: {why}"))?,
-                );
+                let sockets = server.sockets(&mut SystemDirectory);
+                addresses.extend(sockets.map_err(|why| format!("--dns-servers: {server}: {why}"))?);
             }
             Ok((dns::config_with_servers(addresses), dns::ResolvConf::default()))
         }
@@ -156,30 +169,37 @@ fn targets(config: &Config, tracing: &Tracing) -> Result<(TargetSet, usize), Sto
     } else {
         let (dns, conf) = resolver_config(config).map_err(|why| Stop(Exit::Failed, why))?;
         look_up(names, dns, &conf.search, conf.ndots, tracing)
-            .map_err(|error| Stop(Exit::Failed, format!("cannot look up names: {error}")))?
+            .map_err(|error| failed("look up names", &error))?
     };
     let resolved = config
         .targets
         .clone()
         .resolve(&mut table)
         .map_err(|problem| Stop(Exit::Usage, problem.to_string()))?;
-    let problems: Vec<_> = config.targets.problems().iter().chain(&resolved.problems).collect();
-    for problem in &problems {
-        eprintln!("scanner: {problem}");
-    }
+    let mut lines: Vec<String> =
+        config.targets.problems().iter().chain(&resolved.problems).map(ToString::to_string).collect();
+    let bad = lines.len();
     let dropped = config.targets.problems_dropped();
     if dropped > 0 {
-        eprintln!("scanner: and {dropped} more bad targets");
+        lines.push(format!("and {dropped} more bad targets"));
     }
-    if resolved.set.is_empty() {
-        return Err(Stop(Exit::Usage, "no targets are left to scan".to_owned()));
+    // What leaves nothing to do is the last line said.
+    let last = if resolved.set.is_empty() { lines.pop() } else { None };
+    for line in &lines {
+        eprintln!("scanner: {line}");
     }
-    Ok((resolved.set, problems.len()))
+    match (resolved.set.is_empty(), last) {
+        (false, _) => Ok((resolved.set, bad)),
+        (true, Some(last)) => Err(Stop(Exit::Usage, format!("{last}; no targets are left to scan"))),
+        (true, None) => {
+            let why = "no targets are left to scan: --exclude and --excludefile take all of them away";
+            Err(Stop(Exit::Usage, why.to_owned()))
+        }
+    }
 }
 
 /// Who looks up the names of the hosts found.
 fn name_service(config: &Config, pool: &mut Pool<Scan>) -> Result<NameService, Stop> {
-    let failed = |why: String| Stop(Exit::Failed, format!("cannot look up names: {why}"));
     if config.name_lookup == NameLookup::Never {
         return Ok(NameService::None);
     }
@@ -189,13 +209,13 @@ fn name_service(config: &Config, pool: &mut Pool<Scan>) -> Result<NameService, S
     let dns = match resolver_config(config) {
         Ok((dns, _)) => dns,
         Err(why) if config.name_source == NameSource::ConfiguredServers => {
-            eprintln!("scanner: warning: no names are looked up: {why}");
+            eprintln!("scanner: WARNING: no names are looked up: {why}");
             return Ok(NameService::None);
         }
-        Err(why) => return Err(Stop(Exit::Usage, why)),
+        Err(why) => return Err(Stop(Exit::Failed, why)),
     };
-    let ids = dns::unpredictable_ids().map_err(|error| failed(error.to_string()))?;
-    let resolver = Resolver::new(dns, ids).map_err(|error| failed(error.to_string()))?;
+    let ids = dns::unpredictable_ids().map_err(|error| failed("look up names", &error))?;
+    let resolver = Resolver::new(dns, ids).map_err(|error| failed("look up names", &error))?;
     Ok(NameService::Resolver(Box::new(Driver::attach(pool, resolver, Scan::dns, Scan::name_answered))))
 }
 
@@ -222,7 +242,7 @@ fn settings(config: &Config) -> Settings {
 fn options(config: &Config, tracing: &Tracing, started: Instant) -> Result<Options, Stop> {
     let names = config.name_lookup != NameLookup::Never;
     let descriptors = limits::descriptors_for_probes(names)
-        .map_err(|error| Stop(Exit::Failed, format!("cannot tell how many descriptors are free: {error}")))?;
+        .map_err(|error| failed("tell how many descriptors are free", &error))?;
     let mut options = Options::new(settings(config), descriptors, started);
     options.presumed = match config.discovery_ports.is_empty() {
         true => Presumed::Everybody,
@@ -250,21 +270,21 @@ fn run(
     tracing: &Tracing,
     started: Instant,
 ) -> Result<Exit, Stop> {
-    let local = |error: &dyn std::fmt::Display| Stop(Exit::Failed, error.to_string());
-    let mut pool = Pool::<Scan>::new().map_err(|error| local(&error))?;
+    let mut pool = Pool::<Scan>::new().map_err(|error| failed("start the event loop", &error))?;
     tracing.install(&mut pool);
     let mut probes = nsock::SocketOptions::default();
     probes.icmp_errors = true;
     pool.set_options(probes);
-    let watch = signals::stop_on_signals(&mut pool).map_err(|error| local(&error))?;
+    let watch = signals::stop_on_signals(&mut pool).map_err(|error| failed("watch for signals", &error))?;
     let names = name_service(config, &mut pool)?;
     let options = options(config, tracing, started)?;
+    let seed = options.settings.seed;
     let now = pool.now();
     let mut scan = Scan::new(options, targets, names, consumers, now);
-    let start =
-        Start::new(command_line(), jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string(), file_time());
+    let banner_time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string();
+    let start = Start::new(command_line(), banner_time, file_time(), seed);
     scan.tell(ScanEvent::Started(&start));
-    scan.run(&mut pool).map_err(|error| local(&error))?;
+    scan.run(&mut pool).map_err(|error| failed("go on", &error))?;
     scan.release(&mut pool);
     let summary = scan.summary(pool.now(), file_time());
     scan.tell(ScanEvent::Finished(&summary));

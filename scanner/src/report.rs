@@ -90,13 +90,15 @@ pub struct Start {
     pub banner_time: String,
     /// Wall-clock time, as files show it.
     pub file_time: String,
+    /// The seed of the probe order.
+    pub seed: u64,
 }
 
 impl Start {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(command: String, banner_time: String, file_time: String) -> Self {
-        Self { command, banner_time, file_time }
+    pub fn new(command: String, banner_time: String, file_time: String, seed: u64) -> Self {
+        Self { command, banner_time, file_time, seed }
     }
 }
 

@@ -156,6 +156,8 @@ pub struct Scan {
     summary: Summary,
     statistics: Statistics,
     troubles: BTreeMap<Errno, u64>,
+    /// Who sent the last ICMP error, and whether that is this machine.
+    last_sender: Option<(IpAddr, bool)>,
     unwritable: Option<std::io::Error>,
 }
 
@@ -189,6 +191,7 @@ impl Scan {
             summary: Summary::default(),
             statistics: Statistics::default(),
             troubles: BTreeMap::new(),
+            last_sender: None,
             unwritable: None,
         }
     }

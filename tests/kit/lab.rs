@@ -11,17 +11,22 @@
 //! has only what the test sends. IPv4 neighbors are found by ARP, as a scanner's host discovery wants to see; the rest
 //! of the subnet has no host, so its addresses do not answer ARP.
 
+mod service;
+
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{panic, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+pub use service::Service;
 
 use crate::{need_root, need_tool};
 
@@ -132,6 +137,65 @@ impl Lab {
         feed(self.target_command("nft").args(["-f", "-"]), ruleset)
     }
 
+    /// Gives the programs started by [`Self::scanner_command`] a file of their own in place of `/etc/NAME`, such as
+    /// `resolv.conf` or `hosts`. The file of the machine must exist, and stays as it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_scanner_file(&self, name: &str, text: &str) -> io::Result<()> {
+        let folder = self.scanner.files();
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), text)
+    }
+
+    /// Lets the targets send as many ICMP errors as they are asked to; usually it is one a second and sender.
+    ///
+    /// # Errors
+    /// When the settings of the kernel cannot be written.
+    pub fn lift_icmp_limits(&self) -> io::Result<()> {
+        self.in_target(|| {
+            fs::write("/proc/sys/net/ipv4/icmp_ratelimit", "0")?;
+            fs::write("/proc/sys/net/ipv6/icmp/ratelimit", "0")
+        })?
+    }
+
+    /// Lets the scanner's side choose its source ports from `first` to `last` only.
+    ///
+    /// # Errors
+    /// When the setting of the kernel cannot be written.
+    pub fn set_scanner_ports(&self, first: u16, last: u16) -> io::Result<()> {
+        self.in_scanner(|| fs::write("/proc/sys/net/ipv4/ip_local_port_range", format!("{first} {last}")))?
+    }
+
+    /// Runs `ip` with these commands, one a line, on the scanner's side: routes, addresses.
+    ///
+    /// # Errors
+    /// When `ip` refuses one; the error has what it said.
+    pub fn ip_scanner(&self, commands: &str) -> io::Result<()> {
+        self.scanner.batch(commands)
+    }
+
+    /// Starts a DNS server (`dnsmasq`) at port 53 of all addresses of the targets. `records` are its options, such as
+    /// `--ptr-record=10.64.18.198.in-addr.arpa,ten.example` or `--host-record=ten.example,198.18.64.10`; for all else it
+    /// says that there is no such name.
+    ///
+    /// `None`: skipped, loudly, as there is no `dnsmasq`.
+    ///
+    /// # Errors
+    /// When it does not start; the error has what it said.
+    ///
+    /// # Panics
+    /// In continuous integration, instead of a skip.
+    pub fn dnsmasq(&self, records: &[&str]) -> io::Result<Option<Service>> {
+        if !need_tool("dnsmasq") {
+            return Ok(None);
+        }
+        let mut command = self.target_command("dnsmasq");
+        command.args(["--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"]);
+        command.args(["--pid-file=", "--local=//"]).args(records);
+        Service::start(command, "started").map(Some)
+    }
+
     /// Runs `closure` on a new thread on the scanner's side, and returns what it returned.
     ///
     /// A socket belongs to the namespace of the thread that made it, wherever it is used later: what the closure
@@ -187,6 +251,11 @@ impl Namespace {
         feed(Command::new("ip").args(["-netns", &self.name, "-batch", "-"]), commands)
     }
 
+    /// Where `ip netns exec` finds the files that stand in for those of `/etc`.
+    fn files(&self) -> PathBuf {
+        PathBuf::from("/etc/netns").join(&self.name)
+    }
+
     fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).arg(program);
@@ -225,6 +294,8 @@ impl Drop for Namespace {
         }
         // Fails only when somebody else deleted it first.
         let _deleted = feed(Command::new("ip").args(["netns", "delete", &self.name]), "");
+        // Only a namespace that was given files has the folder.
+        let _deleted = fs::remove_dir_all(self.files());
     }
 }
 

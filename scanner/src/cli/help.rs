@@ -70,7 +70,7 @@ PACE
   -T0 ... -T5         Paranoid, sneaky, polite, normal, aggressive, insane; by
                       number or name. The default is -T3.
   --max-retries N     Repeat an unanswered probe at most N times (0 to 255).
-  --seed N            Use the probe order of an earlier run, which -v tells.
+  --seed N            Use the probe order of an earlier run, which -d tells.
 
 REPORT
   --open              Show only open ports, and hosts that have any.

@@ -61,7 +61,7 @@ impl<W: Write> Consumer for Normal<W> {
     fn event(&mut self, event: ScanEvent<'_>) -> io::Result<()> {
         let verbose = self.on_screen() && self.style.verbosity > 0;
         let text = match event {
-            ScanEvent::Started(start) => banner(start, self.destination),
+            ScanEvent::Started(start) => banner(start, self.destination, self.style),
             ScanEvent::Connect { at, to, port, result } => {
                 format!("CONN ({:.4}s) TCP localhost > {}:{port} => {result}\n", at.as_secs_f64(), to.ip())
             }
@@ -92,13 +92,17 @@ impl<W: Write> Consumer for Normal<W> {
     }
 }
 
-fn banner(start: &Start, destination: Destination) -> String {
-    match destination {
+fn banner(start: &Start, destination: Destination, style: Style) -> String {
+    let mut text = match destination {
         Destination::Screen => format!("Starting {PRODUCT} at {}\n", start.banner_time),
         Destination::File => {
             format!("# {PRODUCT} scan initiated {} as: {}\n", start.file_time, start.command)
         }
+    };
+    if style.debug > 0 {
+        let _ = writeln!(text, "Probe order: repeat it with --seed {}", start.seed);
     }
+    text
 }
 
 fn phase_name(phase: Phase) -> &'static str {

@@ -1,6 +1,6 @@
 //! Probes by `connect`: sending one, judging its end, and the `CONN` lines.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use nsock::{Connected, During, Event, Failure, Io};
@@ -79,7 +79,11 @@ impl Scan {
                 if during == During::Handshake {
                     self.conn_failure(io, to, port, failure);
                 }
-                judge(Errno::new(errno), during, icmp)
+                // First, so that a descriptor is free to find out who sent the error.
+                io.iod_delete(event.iod);
+                let by_us =
+                    icmp.and_then(|icmp| icmp.sender).is_some_and(|sender| self.is_own(sender, to.ip()));
+                judge(Errno::new(errno), during, icmp, by_us)
             }
             Err(_) => ConnectOutcome::Silence,
         };
@@ -90,6 +94,22 @@ impl Scan {
             ConnectOutcome::LocalTrouble(errno) => self.plan.handle_local_trouble(now, id, errno),
         }
         self.pump(io);
+    }
+
+    /// Whether an error about `target` was sent by this machine, which is not the target.
+    fn is_own(&mut self, sender: IpAddr, target: IpAddr) -> bool {
+        if sender == target {
+            return false;
+        }
+        match self.last_sender {
+            Some((known, own)) if known == sender => own,
+            _ => {
+                // Only an address of this machine can be bound to.
+                let own = UdpSocket::bind((sender, 0)).is_ok();
+                self.last_sender = Some((sender, own));
+                own
+            }
+        }
     }
 
     fn conn_failure(&mut self, io: &mut Io<Self>, to: Address, port: u16, failure: Failure) {
@@ -115,13 +135,27 @@ impl Scan {
 }
 
 /// What the end of a connect means. What `connect` itself refuses never left this machine, and is its own trouble;
-/// but for a refusal, which on loopback can be there that fast.
-fn judge(errno: Errno, during: During, icmp: Option<IcmpError>) -> ConnectOutcome {
+/// but for a refusal, which on loopback can be there that fast. An ICMP error that was sent `by_us`, from an
+/// address of this machine, is the word of its own firewall.
+fn judge(errno: Errno, during: During, icmp: Option<IcmpError>, by_us: bool) -> ConnectOutcome {
     match during {
+        During::Handshake if by_us && icmp.is_some_and(|icmp| !says_nobody_is_there(icmp)) => {
+            ConnectOutcome::LocalTrouble(errno)
+        }
         During::Handshake => judge_connect(Some(errno), icmp),
         During::Connect if errno == Errno::ECONNREFUSED => judge_connect(Some(errno), icmp),
         _ => ConnectOutcome::LocalTrouble(errno),
     }
+}
+
+/// Whether it is the host-unreachable that the kernel itself sends when nobody on the link answers for an address: an
+/// answer, if not of the network.
+fn says_nobody_is_there(icmp: IcmpError) -> bool {
+    let host_unreachable = match icmp.version {
+        IcmpVersion::V4 => (3, 1),
+        IcmpVersion::V6 => (1, 3),
+    };
+    (icmp.kind, icmp.code) == host_unreachable
 }
 
 fn icmp_error(target: IpAddr, error: nsock::IcmpError) -> IcmpError {
@@ -138,10 +172,30 @@ mod tests {
         for errno in
             [Errno::EHOSTUNREACH, Errno::ENETUNREACH, Errno::EACCES, Errno::EPERM, Errno::EADDRNOTAVAIL]
         {
-            assert_eq!(judge(errno, During::Connect, None), ConnectOutcome::LocalTrouble(errno));
+            assert_eq!(judge(errno, During::Connect, None, false), ConnectOutcome::LocalTrouble(errno));
         }
-        assert!(matches!(judge(Errno::ECONNREFUSED, During::Connect, None), ConnectOutcome::Answer(_)));
-        assert!(matches!(judge(Errno::EHOSTUNREACH, During::Handshake, None), ConnectOutcome::Answer(_)));
-        assert_eq!(judge(Errno::EMFILE, During::Socket, None), ConnectOutcome::LocalTrouble(Errno::EMFILE));
+        let answer = |errno, during| matches!(judge(errno, during, None, false), ConnectOutcome::Answer(_));
+        assert!(answer(Errno::ECONNREFUSED, During::Connect));
+        assert!(answer(Errno::EHOSTUNREACH, During::Handshake));
+        let outcome = judge(Errno::EMFILE, During::Socket, None, false);
+        assert_eq!(outcome, ConnectOutcome::LocalTrouble(Errno::EMFILE));
+    }
+
+    #[test]
+    fn an_icmp_error_of_this_machine_is_its_firewalls_unless_nobody_is_there() {
+        let table = [
+            (IcmpVersion::V4, (3, 3), true, true),
+            (IcmpVersion::V4, (3, 13), true, true),
+            (IcmpVersion::V4, (3, 1), true, false),
+            (IcmpVersion::V4, (3, 3), false, false),
+            (IcmpVersion::V6, (1, 4), true, true),
+            (IcmpVersion::V6, (1, 3), true, false),
+        ];
+        for (version, (kind, code), by_us, refused) in table {
+            let icmp = IcmpError::new(version, kind, code, None);
+            let outcome = judge(Errno::ECONNREFUSED, During::Handshake, Some(icmp), by_us);
+            let expected = ConnectOutcome::LocalTrouble(Errno::ECONNREFUSED);
+            assert_eq!(outcome == expected, refused, "{kind}/{code}");
+        }
     }
 }

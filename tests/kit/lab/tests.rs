@@ -122,3 +122,47 @@ fn a_panic_of_the_closure_is_a_panic_of_the_caller() {
     let panic = panic::catch_unwind(panic::AssertUnwindSafe(|| lab.in_scanner(|| panic!("on purpose"))));
     assert!(panic.is_err());
 }
+
+#[test]
+fn a_dns_server_answers_and_the_scanners_side_has_files_of_its_own() {
+    let Some(lab) = Lab::new("names").unwrap() else { return };
+    let records = ["--host-record=ten.example,198.18.64.10"];
+    let Some(_dns) = lab.dnsmasq(&records).unwrap() else { return };
+    lab.set_scanner_file("resolv.conf", "nameserver 198.18.64.11\n").unwrap();
+    let read = |path: &str| {
+        let done = lab.scanner_command("cat").arg(path).output().unwrap();
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert_eq!(read("/etc/resolv.conf"), "nameserver 198.18.64.11\n");
+    // The system's resolver asks the server that the file names.
+    lab.set_scanner_file("hosts", "").unwrap();
+    let found = lab.scanner_command("getent").args(["ahostsv4", "ten.example"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&found.stdout).contains("198.18.64.10"), "{found:?}");
+    let folder = lab.scanner.files();
+    assert!(folder.exists());
+    drop(lab);
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_program_that_ends_at_once_is_an_error_with_what_it_said() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo no luck >&2"]);
+    let why = Service::start(command, "ready").unwrap_err().to_string();
+    assert!(why.contains("no luck"), "{why}");
+}
+
+#[test]
+fn the_scanners_side_can_be_short_of_ports_and_routes() {
+    let Some(lab) = Lab::new("short").unwrap() else { return };
+    let echo = lab.in_target(|| TcpEcho::start_at("0.0.0.0:7".parse().unwrap(), None)).unwrap().unwrap();
+    lab.set_scanner_ports(40_000, 40_000).unwrap();
+    let connect = || lab.in_scanner(|| TcpStream::connect((TARGETS_V4[0], echo.address().port()))).unwrap();
+    let only = connect().unwrap();
+    assert_eq!(only.local_addr().unwrap().port(), 40_000);
+    assert_eq!(connect().unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+    lab.ip_scanner("route add unreachable 198.19.200.0/24").unwrap();
+    let routed = lab.in_scanner(|| TcpStream::connect("198.19.200.1:7")).unwrap();
+    assert_eq!(routed.unwrap_err().kind(), ErrorKind::HostUnreachable);
+    assert!(lab.ip_scanner("route add nonsense").is_err());
+}

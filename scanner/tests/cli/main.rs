@@ -1,0 +1,16 @@
+//! The program as its users meet it: command line, streams, exit codes, signals, and in a lab beside Debian's `nmap`.
+//!
+//! What needs root or a tool is skipped loudly where it is missing, and may not be missing in continuous integration.
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
+mod bad_input;
+mod differs;
+mod names;
+mod network;
+mod options;
+mod outputs;
+mod same;
+mod signals;
+mod support;
+mod transcript;
+mod trouble;

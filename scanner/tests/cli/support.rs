@@ -1,0 +1,119 @@
+//! Running a program and looking at what it left.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The program under test.
+pub(crate) const SCANNER: &str = env!("CARGO_BIN_EXE_scanner");
+
+/// Longer than any run here takes, so that a hang becomes a failure.
+const RUN_MAX: &str = "60";
+
+/// What a program left behind.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Fails unless the program ended with this code; returns itself.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// The lines of the port table: port and protocol, state, service, and the words of the reason if it was asked for.
+    pub(crate) fn ports(&self) -> Vec<Vec<&str>> {
+        let rows = self.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        rows.filter(|row| row.first().is_some_and(|cell| cell.ends_with("/tcp"))).collect()
+    }
+
+    /// State and reason of one port; without `--reason` the reason is empty.
+    #[track_caller]
+    pub(crate) fn port(&self, port: u16) -> (&str, String) {
+        let name = format!("{port}/tcp");
+        let row = self.ports().into_iter().find(|row| row[0] == name);
+        let row = row.unwrap_or_else(|| panic!("no port {port} in {self:#?}"));
+        (row[1], row[3..].join(" "))
+    }
+}
+
+/// Runs a command to its end, with nothing on standard input.
+pub(crate) fn run(command: &Command) -> Run {
+    run_with_input(command, b"")
+}
+
+/// Runs a command to its end, with this on standard input.
+pub(crate) fn run_with_input(command: &Command, input: &[u8]) -> Run {
+    let mut limited = Command::new("timeout");
+    limited.arg(RUN_MAX).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    let mut child = start(&mut limited, Stdio::piped());
+    let stdin = child.stdin.take();
+    std::thread::scope(|scope| {
+        // A program that does not read all of it closes the pipe, which is its right.
+        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
+        finish(child)
+    })
+}
+
+/// Starts a command whose outputs are read later.
+pub(crate) fn start(command: &mut Command, stdin: Stdio) -> Child {
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits for the end of a command and takes what it still says.
+pub(crate) fn finish(child: Child) -> Run {
+    let done = child.wait_with_output().unwrap();
+    Run {
+        code: done.status.code(),
+        stdout: String::from_utf8(done.stdout).unwrap(),
+        stderr: String::from_utf8(done.stderr).unwrap(),
+    }
+}
+
+/// Reads standard output until `wanted` is in it, and returns all that was read.
+pub(crate) fn read_until(child: &mut Child, wanted: &str) -> String {
+    let stdout = child.stdout.as_mut().unwrap();
+    let mut text = String::new();
+    let mut byte = [0];
+    while !text.contains(wanted) {
+        assert_eq!(stdout.read(&mut byte).unwrap(), 1, "{wanted:?} never came after {text:?}");
+        text.push(char::from(byte[0]));
+    }
+    text
+}
+
+/// Waits for the end of a program, but not for ever.
+#[track_caller]
+pub(crate) fn wait_at_most(child: &mut Child, limit: Duration) -> Option<i32> {
+    #[expect(clippy::disallowed_methods, reason = "a program is waited for in real time")]
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        assert!(started.elapsed() < limit, "still running after {limit:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs the scanner on this machine, where it may only scan loopback.
+pub(crate) fn scanner<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Run {
+    run(Command::new(SCANNER).args(arguments))
+}
+
+/// Splits a command line at its blanks.
+pub(crate) fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}

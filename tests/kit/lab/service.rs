@@ -1,0 +1,53 @@
+//! A program of the system that runs beside a test.
+
+use std::io::{self, BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+/// A running program; dropping it kills it.
+#[derive(Debug)]
+pub struct Service {
+    child: Child,
+}
+
+impl Service {
+    /// Starts a program that says on standard error when it is ready, in a line that has `ready` in it.
+    ///
+    /// ```
+    /// use std::process::Command;
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "echo warming up >&2; echo ready >&2; exec sleep 600"]);
+    /// let service = testkit::Service::start(command, "ready")?;
+    /// drop(service);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it cannot be started, or ends before it says so; the error has what it said.
+    pub fn start(mut command: Command, ready: &str) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let stderr = child.stderr.take();
+        let service = Self { child };
+        let mut lines = BufReader::new(stderr.ok_or_else(|| io::Error::other("no standard error"))?).lines();
+        let mut said = String::new();
+        for line in &mut lines {
+            let line = line?;
+            if line.contains(ready) {
+                // What is said later is read as well, so that the program never waits for a reader.
+                thread::spawn(move || lines.for_each(drop));
+                return Ok(service);
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        Err(io::Error::other(format!("{command:?} ended before it was ready: {}", said.trim())))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Fails only when it has ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
