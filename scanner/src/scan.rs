@@ -4,23 +4,22 @@
 //! ports, as people know it from transcripts. Otherwise the three overlap: ports are scanned as soon as their host is
 //! known to be up, and names are looked up beside that.
 
+mod events;
 mod names;
+mod phases;
 mod probes;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nsock::{EventId, Io, IodId, Pool};
 
-use crate::plan::{
-    Driver, Ending, HostId, HostStart, HostStatus, HostSummary, Next, Plan, PlanEvent, ProbeId, Settings,
-    Statistics,
-};
-use crate::report::{Consumer, HostReport, Phase, ScanEvent, Summary};
+use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Settings, Statistics};
+use crate::report::{Consumer, HostReport, ScanEvent, Summary};
 use crate::target::{Address, Cursor, TargetSet};
-use crate::verdict::{Errno, PortState, Reason, Verdict};
+use crate::verdict::{Errno, Reason};
 
 pub use names::{NameService, SystemNames};
 
@@ -276,172 +275,6 @@ impl Scan {
         self.unwritable.take()
     }
 
-    // ---- Groups and phases --------------------------------------------------------------------------------------
-
-    /// Begins the next group of targets, or the whole scan.
-    fn begin_group(&mut self, io: &mut Io<Self>) {
-        let now = io.now();
-        self.stage_since = now;
-        if self.options.course == Course::Overlapped {
-            self.stage = Stage::Whole;
-            return;
-        }
-        let mut group = Vec::new();
-        while group.len() < GROUP_MAX {
-            let Some(address) = self.targets.next_after(&mut self.cursor) else { break };
-            group.push(self.add_host(address, now));
-        }
-        if group.is_empty() {
-            self.count_plan();
-            self.stage = Stage::Over;
-            io.loop_quit();
-            return;
-        }
-        self.begin_discovery(io, now);
-    }
-
-    fn begin_discovery(&mut self, io: &mut Io<Self>, now: Instant) {
-        self.stage = Stage::Discovery;
-        let mut settings = self.options.settings.clone();
-        settings.ports = Vec::new();
-        let asked: Vec<_> = self
-            .unreported
-            .iter()
-            .copied()
-            .filter(|index| self.start_of(*index) == HostStart::Discover)
-            .collect();
-        if !asked.is_empty() {
-            let probes = settings.methods.len();
-            self.tell_phase_started(Phase::Discovery, &asked, probes);
-        }
-        self.begin_plan(settings, now);
-        for index in self.unreported.clone() {
-            self.enter(index, self.start_of(index), now);
-        }
-        self.plan.end_of_hosts();
-        self.pump(io);
-    }
-
-    fn begin_names(&mut self, io: &mut Io<Self>) {
-        let asked: Vec<_> = self.unreported.iter().copied().filter(|index| self.wants_name(*index)).collect();
-        if self.stage == Stage::Discovery {
-            self.tell_discovery_completed(io.now());
-        }
-        self.stage = Stage::Names;
-        self.stage_since = io.now();
-        if !asked.is_empty() {
-            self.tell_phase_started(Phase::Names, &asked, 1);
-            for index in asked {
-                self.ask_name(io, index);
-            }
-        }
-        if self.names_asked.is_empty() {
-            self.begin_ports(io);
-        }
-    }
-
-    fn begin_ports(&mut self, io: &mut Io<Self>) {
-        let now = io.now();
-        if self.stage == Stage::Names && self.options.lookup != Lookup::Nobody {
-            let total = self.hosts.values().filter(|host| host.name == Name::Settled).count();
-            if total > 0 {
-                let elapsed = now.saturating_duration_since(self.stage_since);
-                self.tell(ScanEvent::PhaseCompleted { phase: Phase::Names, elapsed, total });
-            }
-        }
-        self.stage = Stage::Ports;
-        self.stage_since = now;
-        let up: Vec<_> =
-            self.unreported.iter().copied().filter(|index| self.hosts[index].report.is_up()).collect();
-        // Hosts that are not up have nothing more to come.
-        for index in self.unreported.iter().filter(|index| !up.contains(index)) {
-            if let Some(host) = self.hosts.get_mut(index) {
-                host.finished = true;
-            }
-        }
-        if !up.is_empty() {
-            let ports = self.options.settings.ports.len();
-            self.tell_phase_started(Phase::Ports, &up, ports);
-        }
-        self.begin_plan(self.options.settings.clone(), now);
-        for index in up {
-            let reason =
-                self.hosts[&index].report.status.map_or(Reason::UserSet, |(_, verdict)| verdict.reason);
-            self.enter(index, HostStart::Up(reason), now);
-        }
-        self.plan.end_of_hosts();
-        self.report_finished();
-        self.pump(io);
-    }
-
-    fn begin_plan(&mut self, settings: Settings, now: Instant) {
-        self.count_plan();
-        self.plan = Plan::new(settings, Driver::connect(self.options.descriptors), now);
-        self.indices.clear();
-        self.probes.clear();
-        self.stage_since = now;
-    }
-
-    /// Adds what the plan at hand has counted to the totals.
-    fn count_plan(&mut self) {
-        self.statistics.unknown += self.plan.statistics().unknown;
-        for (&errno, &count) in self.plan.local_troubles() {
-            *self.troubles.entry(errno).or_default() += count;
-        }
-    }
-
-    /// The plan at hand has nothing more to do.
-    fn plan_finished(&mut self, io: &mut Io<Self>) {
-        match self.stage {
-            Stage::Discovery => self.begin_names(io),
-            Stage::Ports => {
-                self.tell_ports_completed(io.now());
-                self.report_finished();
-                self.begin_group(io);
-            }
-            Stage::Whole => {
-                self.report_finished();
-                if self.unreported.is_empty() {
-                    self.count_plan();
-                    self.stage = Stage::Over;
-                    io.loop_quit();
-                }
-            }
-            Stage::Names | Stage::Over => {}
-        }
-    }
-
-    fn tell_phase_started(&mut self, phase: Phase, hosts: &[Index], probes_per_host: usize) {
-        let only = match hosts {
-            [only] => self.hosts.get(only).map(|host| host.report.clone()),
-            _ => None,
-        };
-        self.tell(ScanEvent::PhaseStarted {
-            phase,
-            hosts: hosts.len(),
-            only: only.as_ref(),
-            probes_per_host,
-        });
-    }
-
-    fn tell_discovery_completed(&mut self, now: Instant) {
-        let total =
-            self.unreported.iter().filter(|index| self.start_of(**index) == HostStart::Discover).count();
-        if total > 0 {
-            let elapsed = now.saturating_duration_since(self.stage_since);
-            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Discovery, elapsed, total });
-        }
-    }
-
-    fn tell_ports_completed(&mut self, now: Instant) {
-        let scanned = self.indices.len();
-        if scanned > 0 {
-            let elapsed = now.saturating_duration_since(self.stage_since);
-            let total = scanned * self.options.settings.ports.len();
-            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Ports, elapsed, total });
-        }
-    }
-
     // ---- Hosts --------------------------------------------------------------------------------------------------
 
     fn add_host(&mut self, address: Address, now: Instant) -> Index {
@@ -535,74 +368,6 @@ impl Scan {
             });
             (timer, until)
         });
-    }
-
-    fn drain_events(&mut self, io: &mut Io<Self>) {
-        while let Some(event) = self.plan.poll_event() {
-            match event {
-                PlanEvent::HostStatus { host, status, verdict, latency, .. } => {
-                    self.status_known(io, host, status, verdict, latency);
-                }
-                PlanEvent::Port { host, port, verdict } => self.port_known(host, port, verdict),
-                PlanEvent::HostFinished { host, summary, .. } => self.host_finished(io.now(), host, summary),
-                PlanEvent::LocalTrouble { .. } => {}
-            }
-        }
-    }
-
-    fn status_known(
-        &mut self,
-        io: &mut Io<Self>,
-        id: HostId,
-        status: HostStatus,
-        verdict: Verdict,
-        latency: Option<Duration>,
-    ) {
-        let stage = self.stage;
-        let Some(&index) = self.indices.get(&id) else { return };
-        let Some(host) = self.hosts.get_mut(&index) else { return };
-        // In the phase of the ports the host was only told to be up; what proves it was found before.
-        if stage != Stage::Ports {
-            host.report.status = Some((status, verdict));
-        }
-        host.report.latency = latency.or(host.report.latency);
-        let asking = std::mem::take(&mut host.asking);
-        for (probe, iod) in asking {
-            io.iod_delete(iod);
-            self.probes.remove(&probe);
-            self.plan.handle_timeout(io.now(), probe);
-        }
-        if stage == Stage::Whole && self.wants_name(index) {
-            self.ask_name(io, index);
-        }
-    }
-
-    fn port_known(&mut self, id: HostId, port: u16, verdict: Verdict) {
-        let Some(host) = self.host_mut(id) else { return };
-        host.report.ports.add(port, verdict);
-        let address = host.report.address;
-        if verdict.state == PortState::Open {
-            self.tell(ScanEvent::OpenPort { address, port });
-        }
-    }
-
-    fn host_finished(&mut self, now: Instant, id: HostId, summary: HostSummary) {
-        let stage = self.stage;
-        let Some(host) = self.host_mut(id) else { return };
-        host.report.latency = summary.latency.or(host.report.latency);
-        host.report.ending = summary.ending;
-        host.report.ports_unfinished = summary.ports_unfinished;
-        host.report.elapsed = now.saturating_duration_since(host.since);
-        if stage != Stage::Discovery || summary.ending != Ending::Complete {
-            host.finished = true;
-        }
-        if stage == Stage::Whole {
-            self.indices.remove(&id);
-        }
-        // The only host of a phase is reported after the line that says that the phase is over.
-        if stage != Stage::Ports || self.indices.len() > 1 {
-            self.report_finished();
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::TcpEcho;
+use testkit::{Oracle, TcpEcho, TraceEnd};
 
 use crate::network::{Network, PLAIN};
 use crate::support::{SCANNER, scanner, start, wait_at_most};
@@ -81,6 +81,8 @@ fn every_trace_record_is_a_line_of_json_with_the_documented_fields() {
     assert!(scopes.contains("dns") && scopes.contains(""), "{scopes:?}");
     let connects = text.lines().filter(|line| line.contains("198.18.64.10:22")).count();
     assert!(connects > 0, "{text}");
+    let violations = Oracle::check_ndjson(text.as_bytes(), TraceEnd::Complete).unwrap();
+    assert_eq!(violations, [], "the contract holds in every record of a scan");
 }
 
 #[test]

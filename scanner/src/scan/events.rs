@@ -1,0 +1,80 @@
+//! What the plan has found out, on its way into the reports.
+
+use std::time::{Duration, Instant};
+
+use nsock::Io;
+
+use super::{Scan, Stage};
+use crate::plan::{Ending, HostId, HostStatus, HostSummary, PlanEvent};
+use crate::report::ScanEvent;
+use crate::verdict::{PortState, Verdict};
+
+impl Scan {
+    pub(super) fn drain_events(&mut self, io: &mut Io<Self>) {
+        while let Some(event) = self.plan.poll_event() {
+            match event {
+                PlanEvent::HostStatus { host, status, verdict, latency, .. } => {
+                    self.status_known(io, host, status, verdict, latency);
+                }
+                PlanEvent::Port { host, port, verdict } => self.port_known(host, port, verdict),
+                PlanEvent::HostFinished { host, summary, .. } => self.host_finished(io.now(), host, summary),
+                PlanEvent::LocalTrouble { .. } => {}
+            }
+        }
+    }
+
+    pub(super) fn status_known(
+        &mut self,
+        io: &mut Io<Self>,
+        id: HostId,
+        status: HostStatus,
+        verdict: Verdict,
+        latency: Option<Duration>,
+    ) {
+        let stage = self.stage;
+        let Some(&index) = self.indices.get(&id) else { return };
+        let Some(host) = self.hosts.get_mut(&index) else { return };
+        // In the phase of the ports the host was only told to be up; what proves it was found before.
+        if stage != Stage::Ports {
+            host.report.status = Some((status, verdict));
+        }
+        host.report.latency = latency.or(host.report.latency);
+        let asking = std::mem::take(&mut host.asking);
+        for (probe, iod) in asking {
+            io.iod_delete(iod);
+            self.probes.remove(&probe);
+            self.plan.handle_timeout(io.now(), probe);
+        }
+        if stage == Stage::Whole && self.wants_name(index) {
+            self.ask_name(io, index);
+        }
+    }
+
+    pub(super) fn port_known(&mut self, id: HostId, port: u16, verdict: Verdict) {
+        let Some(host) = self.host_mut(id) else { return };
+        host.report.ports.add(port, verdict);
+        let address = host.report.address;
+        if verdict.state == PortState::Open {
+            self.tell(ScanEvent::OpenPort { address, port });
+        }
+    }
+
+    pub(super) fn host_finished(&mut self, now: Instant, id: HostId, summary: HostSummary) {
+        let stage = self.stage;
+        let Some(host) = self.host_mut(id) else { return };
+        host.report.latency = summary.latency.or(host.report.latency);
+        host.report.ending = summary.ending;
+        host.report.ports_unfinished = summary.ports_unfinished;
+        host.report.elapsed = now.saturating_duration_since(host.since);
+        if stage != Stage::Discovery || summary.ending != Ending::Complete {
+            host.finished = true;
+        }
+        if stage == Stage::Whole {
+            self.indices.remove(&id);
+        }
+        // The only host of a phase is reported after the line that says that the phase is over.
+        if stage != Stage::Ports || self.indices.len() > 1 {
+            self.report_finished();
+        }
+    }
+}
