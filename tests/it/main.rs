@@ -27,5 +27,7 @@ mod tidy;
 mod tls;
 #[cfg(test)]
 mod tls_openssl;
+#[cfg(test)]
+mod tls_random;
 mod traces;
 mod unix;

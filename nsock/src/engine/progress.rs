@@ -112,12 +112,15 @@ impl Engine {
         let Some(iod) = self.iods.get_mut(slot, made) else { return };
         iod.queued = false;
         let (id, mask) = (iod.id, iod.ready.mask());
+        let plain = iod.link == Link::Open && iod.tls.is_none();
         if self.wants(Level::Full) {
             self.note_iod(id, Step::Ready { mask });
         }
-        self.try_connect(id);
-        self.try_handshake(id);
-        self.flush_channel(id);
+        if !plain {
+            self.try_connect(id);
+            self.try_handshake(id);
+            self.flush_channel(id);
+        }
         self.try_read(id);
         for _ in 0..WRITES_PER_LOOK_MAX {
             if !self.try_write(id) {

@@ -156,7 +156,10 @@ fn shake_hands(iod: &mut Iod, scratch: &mut [u8]) -> Option<Result<(), Failure>>
             _ => {}
         }
         let Iod { tls: Some(tls), transport: Some(transport), ready, unread, .. } = iod else { return None };
-        if !tls.is_handshaking() && !tls.has_unsent() {
+        if !tls.is_handshaking() {
+            if tls.has_unsent() {
+                return None;
+            }
             iod.eof = tls.is_closed();
             return Some(Ok(()));
         }

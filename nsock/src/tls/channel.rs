@@ -214,3 +214,62 @@ impl<F: FnMut(&[u8]) -> io::Result<usize>> Write for Outlet<F> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn channel() -> Channel {
+        Channel::new(&TlsOptions::default(), Ipv4Addr::LOCALHOST.into()).unwrap()
+    }
+
+    #[test]
+    fn the_first_flight_is_one_client_hello() {
+        let mut channel = channel();
+        let mut flight = Vec::new();
+        channel
+            .flush(|records| {
+                flight.extend_from_slice(records);
+                Ok(records.len())
+            })
+            .unwrap();
+        assert_eq!((flight[0], flight[5]), (22, 1), "a record of a handshake, with a ClientHello");
+        assert!(channel.is_handshaking() && !channel.has_unsent());
+        assert!(channel.info().is_none() && channel.session().is_none());
+    }
+
+    #[test]
+    fn an_early_goodbye_is_not_trusted() {
+        let mut channel = channel();
+        let goodbye = [21, 3, 3, 0, 2, 1, 0];
+        let _ = channel.receive(&goodbye, |_| ());
+        assert!(channel.is_handshaking() && !channel.is_closed());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_in_whatever_pieces_it_is_an_error_or_waited_for(
+            kind in prop_oneof![20..24u8, any::<u8>()],
+            body in proptest::collection::vec(any::<u8>(), 0..400),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut stream = vec![kind, 3, 3];
+            stream.extend_from_slice(&u16::try_from(body.len()).unwrap().to_be_bytes());
+            stream.extend_from_slice(&body);
+            let mut channel = channel();
+            let mut plain = 0;
+            for piece in [&stream[..cut.index(stream.len())], &stream[cut.index(stream.len())..]] {
+                if channel.receive(piece, |bytes| plain += bytes.len()).is_err() {
+                    prop_assert!(channel.cause.is_some());
+                    break;
+                }
+            }
+            prop_assert_eq!(plain, 0, "nothing is plaintext before there are keys");
+            prop_assert!(channel.is_handshaking());
+        }
+    }
+}
