@@ -142,9 +142,8 @@ impl Capture {
     /// Opens a device. What it delivers passed the filter, from the first packet on.
     pub(crate) fn open(device: &str, options: &PcapOptions) -> Result<Self, PcapError> {
         let failed = |cause: io::Error| PcapError::of(device, cause);
-        let kind = |kind: Type| {
-            Socket::new_raw(Domain::PACKET, kind.nonblocking().cloexec(), None).map_err(failed)
-        };
+        let kind =
+            |kind: Type| Socket::new_raw(Domain::PACKET, kind.nonblocking().cloexec(), None).map_err(failed);
         let mut socket = kind(Type::RAW)?;
         let mut loopback = None;
         let (interface, link_type) = if device == ANY_DEVICE {

@@ -63,11 +63,9 @@ impl LinkType {
     pub(crate) fn of_hardware(hardware: u16) -> Option<Self> {
         Some(match hardware {
             libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Self::Ethernet,
-            libc::ARPHRD_NONE
-            | RAW_IP
-            | libc::ARPHRD_TUNNEL
-            | libc::ARPHRD_TUNNEL6
-            | libc::ARPHRD_SIT => Self::Raw,
+            libc::ARPHRD_NONE | RAW_IP | libc::ARPHRD_TUNNEL | libc::ARPHRD_TUNNEL6 | libc::ARPHRD_SIT => {
+                Self::Raw
+            }
             libc::ARPHRD_PPP | libc::ARPHRD_SLIP | libc::ARPHRD_IPGRE | GRE_OVER_IPV6 => Self::Cooked,
             _ => return None,
         })

@@ -74,8 +74,10 @@ fn the_examples_of_tcpdumps_manual_select_what_tcpdump_selects() {
     let hosts: String = HOSTS.iter().map(|(name, ip)| format!("{ip} {name}\n")).collect();
     fs::write(etc.join("hosts"), format!("127.0.0.1 localhost\n{hosts}")).unwrap();
     fs::write(etc.join("networks"), NETWORKS).unwrap();
-    fs::write(etc.join("ethers"), format!("{} snup\n", SNUP.map(|byte| format!("{byte:02x}")).join(":"))).unwrap();
-    fs::write(etc.join("nsswitch.conf"), "hosts: files\nnetworks: files\nethers: files\nservices: files\n").unwrap();
+    fs::write(etc.join("ethers"), format!("{} snup\n", SNUP.map(|byte| format!("{byte:02x}")).join(":")))
+        .unwrap();
+    fs::write(etc.join("nsswitch.conf"), "hosts: files\nnetworks: files\nethers: files\nservices: files\n")
+        .unwrap();
     let inner = lab
         .scanner_command("unshare")
         .args(["-m", "sh", "-c", "mount --bind \"$0\" /etc && exec \"$@\""])
@@ -85,7 +87,8 @@ fn the_examples_of_tcpdumps_manual_select_what_tcpdump_selects() {
         .env(INNER, "1")
         .output()
         .unwrap();
-    let said = [inner.stdout, inner.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let said =
+        [inner.stdout, inner.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(inner.status.success() && said.contains("compared with tcpdump"), "{said}");
 }
 
@@ -112,7 +115,8 @@ fn compare() {
     pool.send_batch(out, &batch, LIMIT, |_, _, event| assert_eq!(event.outcome.unwrap().datagrams, FRAMES));
     // The kernel's own packets may be there for one capture and not yet for another.
     let sent: HashSet<_> = frames.iter().cloned().collect();
-    let ours = |captured: Captured| captured.into_iter().filter(|frame| sent.contains(frame)).collect::<Captured>();
+    let ours =
+        |captured: Captured| captured.into_iter().filter(|frame| sent.contains(frame)).collect::<Captured>();
     pool.run(&mut Captured::new(), LIMIT).unwrap();
     assert_eq!(ours(drain(&mut pool, all)), frames);
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +137,7 @@ fn compare() {
             (ours, theirs) => panic!("{expression}: {ours:?}, and tcpdump: {theirs:?}"),
         }
     }
-    println!("compared with tcpdump");
+    eprintln!("compared with tcpdump");
 }
 
 /// Everything that a capture has.
@@ -154,8 +158,12 @@ fn drain(pool: &mut Pool<Captured>, iod: IodId) -> Captured {
 
 /// The frames that tcpdump selects, or why it does not.
 fn tcpdump(file: &Path, expression: &str) -> Result<Captured, String> {
-    let output =
-        Command::new("tcpdump").args(["-Z", "root", "-w", "-", "-r"]).arg(file).arg(expression).output().unwrap();
+    let output = Command::new("tcpdump")
+        .args(["-Z", "root", "-w", "-", "-r"])
+        .arg(file)
+        .arg(expression)
+        .output()
+        .unwrap();
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
@@ -219,7 +227,8 @@ fn frame(rng: &mut Rng, number: usize) -> Vec<u8> {
             let fragment = if rng.usize(0..8) == 0 { [0x20, 7] } else { [0, 0] };
             frame.extend([0, 0, fragment[0], fragment[1], 64, protocol, 0, 0]);
             for _ in 0..2 {
-                let other = Ipv4Addr::new(rng.choice([198, 224]).unwrap_or(198), 18, 64 + rng.u8(0..20), rng.u8(..));
+                let other =
+                    Ipv4Addr::new(rng.choice([198, 224]).unwrap_or(198), 18, 64 + rng.u8(0..20), rng.u8(..));
                 // glibc takes the name of a network for its address alone: /etc/networks has no masks.
                 let network = rng.choice([64, 80]).map_or(other, |third| Ipv4Addr::new(198, 18, third, 0));
                 let other = if rng.bool() { other } else { network };
@@ -242,7 +251,16 @@ fn header(rng: &mut Rng, protocol: u8) -> Vec<u8> {
         _ => {
             let mut tcp = [port(rng), port(rng)].concat::<u8>();
             tcp.extend([0; 8]);
-            tcp.extend([0x50, rng.choice([0x02, 0x12, 0x10, 0x14, 0x04, 0x01, 0x18]).unwrap_or(2), 4, 0, 0, 0, 0, 0]);
+            tcp.extend([
+                0x50,
+                rng.choice([0x02, 0x12, 0x10, 0x14, 0x04, 0x01, 0x18]).unwrap_or(2),
+                4,
+                0,
+                0,
+                0,
+                0,
+                0,
+            ]);
             tcp
         }
     }

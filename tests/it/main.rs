@@ -9,11 +9,11 @@ mod descriptors;
 mod engine_properties;
 mod examples;
 mod faults;
+#[cfg(feature = "libpcap")]
+mod filters;
 #[cfg(test)]
 mod found_by_the_model;
 mod introspection;
-#[cfg(feature = "libpcap")]
-mod filters;
 mod misuse;
 #[cfg(test)]
 mod model;

@@ -44,9 +44,11 @@ impl Engine {
             _ => {}
         }
         let mut sent = Sent { bytes: 0, datagrams: 0 };
-        let first = iod.link == Link::Open && iod.queue(crate::event::Kind::Write).is_empty() && iod.may_write();
+        let first =
+            iod.link == Link::Open && iod.queue(crate::event::Kind::Write).is_empty() && iod.may_write();
         if first && *moved < MOVED_BYTES_PER_TURN_MAX {
-            let outcome = send_datagrams(iod, batch.len(), &mut sent, |index| (batch[index].to, batch[index].data));
+            let outcome =
+                send_datagrams(iod, batch.len(), &mut sent, |index| (batch[index].to, batch[index].data));
             *moved += sent.bytes as u64;
             if let Some(outcome) = outcome {
                 return Some(outcome.map(|()| Output::Sent(sent)));
@@ -75,7 +77,8 @@ impl Engine {
     /// Lets the IODs try again whose time has come.
     pub(super) fn end_stalls(&mut self) {
         let now = self.nanos(self.now);
-        while let Some((_, id)) = self.retries.pop_front_if(|(at, _)| *at <= now) {
+        while let Some(&(_, id)) = self.retries.front().filter(|(at, _)| *at <= now) {
+            self.retries.pop_front();
             if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
                 iod.ready.insert(Ready::WRITABLE);
                 self.schedule(id);

@@ -27,11 +27,8 @@ impl Engine {
         self.idle_iod(id).map_err(PcapError::Misuse)?;
         let name = DeviceName::new(device);
         let filter = options.filter.as_ref().map_or("", |filter| filter.text());
-        let step = Step::PcapRequested {
-            device: name,
-            promiscuous: options.promiscuous,
-            snaplen: options.snaplen,
-        };
+        let step =
+            Step::PcapRequested { device: name, promiscuous: options.promiscuous, snaplen: options.snaplen };
         self.note_packets(id, filter, step);
         match self.open_capture(id, device, options) {
             Ok(link_type) => {

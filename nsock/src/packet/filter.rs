@@ -117,7 +117,7 @@ const ANCILLARY_PACKET_TYPE: u32 = ANCILLARY + 4;
 
 /// The same load for a packet without its cooked header, which the kernel does not have when the filter runs.
 fn without_cooked_header(instruction: &mut BpfInstruction) -> Result<(), BadFilter> {
-    let header = COOKED_HEADER_BYTES as u32;
+    let header = u32::try_from(COOKED_HEADER_BYTES).unwrap_or(u32::MAX);
     let mode = match instruction.code & CLASS_MASK {
         LOAD | LOAD_INDEX => instruction.code & MODE_MASK,
         _ => return Ok(()),
@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn loads_behind_the_cooked_header_move_and_its_type_is_asked_of_the_kernel() {
-        let filter = Filter::bpf([load(0x28, 14), load(0x30, 25), load(0xb1, 16), load(0x48, 18), load(0x06, 9)]);
+        let filter =
+            Filter::bpf([load(0x28, 14), load(0x30, 25), load(0xb1, 16), load(0x48, 18), load(0x06, 9)]);
         let kernel = filter.program(LinkType::Cooked, 5).unwrap();
         let operands: Vec<u32> = kernel.iter().map(|instruction| instruction.k).collect();
         assert_eq!(operands, [0xffff_f000, 9, 0, 2, 5]);

@@ -47,9 +47,7 @@ pub(crate) fn send<'a>(
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the first `count` of `messages` are written; they name live memory of the lengths they give, which the
     // kernel only reads: the data, borrowed for `'a`, and elements of the arrays above. An address needs no drop.
-    let sent = unsafe {
-        libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr().cast(), count, flags as _)
-    };
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr().cast(), count, flags as _) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
@@ -75,11 +73,18 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], slot: usize) ->
     // SAFETY: the first `count` of `messages` name live, writable memory of the lengths they give: a slot of the buffer
     // each, and elements of the arrays above. None overlap.
     let received = unsafe {
-        libc::recvmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, libc::MSG_DONTWAIT as _, ptr::null_mut())
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            messages.as_mut_ptr(),
+            count,
+            libc::MSG_DONTWAIT as _,
+            ptr::null_mut(),
+        )
     };
     let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
     let mut datagrams = Datagrams::default();
-    for ((message, storage), bytes) in messages.iter().zip(addresses).zip(buffer.chunks(slot)).take(received) {
+    for ((message, storage), bytes) in messages.iter().zip(addresses).zip(buffer.chunks(slot)).take(received)
+    {
         // SAFETY: the kernel wrote an address of this length there, or none, which is length 0.
         let from = unsafe { SockAddr::new(storage, message.msg_hdr.msg_namelen) };
         let from: Option<SocketAddr> = from.as_socket();

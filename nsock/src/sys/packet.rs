@@ -38,8 +38,7 @@ pub(crate) struct FrameInfo {
 pub(crate) fn bind(socket: BorrowedFd<'_>, interface: u32, protocol: u16) -> io::Result<()> {
     let mut address = unspecified();
     address.sll_protocol = protocol.to_be();
-    address.sll_ifindex =
-        i32::try_from(interface).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
+    address.sll_ifindex = i32::try_from(interface).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
     // SAFETY: the pointer and the length describe one live `sockaddr_ll`, which the kernel only reads.
     let result = unsafe {
         libc::bind(socket.as_raw_fd(), (&raw const address).cast(), address_length(size_of_val(&address)))
@@ -55,9 +54,7 @@ pub(crate) fn hardware_type(socket: BorrowedFd<'_>) -> io::Result<u16> {
     let mut address = unspecified();
     let mut length = address_length(size_of_val(&address));
     // SAFETY: the kernel writes at most `length` bytes, the size of the live `address`, and updates the live `length`.
-    let result = unsafe {
-        libc::getsockname(socket.as_raw_fd(), (&raw mut address).cast(), &raw mut length)
-    };
+    let result = unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut address).cast(), &raw mut length) };
     if result == 0 { Ok(address.sll_hatype) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -222,9 +219,12 @@ fn read_control(message: &libc::msghdr, info: &mut FrameInfo) {
 fn unspecified() -> libc::sockaddr_ll {
     // SAFETY: all-zero is a valid `sockaddr_ll`: it has integers only.
     let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_family = PACKET_FAMILY;
     address
 }
+
+/// `AF_PACKET`, as an address has it.
+const PACKET_FAMILY: libc::sa_family_t = 17;
 
 /// The size of a structure as the kernel takes it.
 fn address_length(bytes: usize) -> libc::socklen_t {

@@ -3,11 +3,12 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use nsock::{
-    Datagram, Failure, Io, IpVersion, LinkDestination, Misuse, PcapOptions, Pool, READ_BATCH_MAX, SocketOptions,
+    Datagram, Failure, Io, IpVersion, LinkDestination, Misuse, PcapOptions, Pool, READ_BATCH_MAX,
+    SocketOptions,
 };
 use testkit::{Lab, SCANNER_LINK, TARGET_LINK, TARGETS_V4, TcpEcho};
 
-use super::wire::{Caught, Wire, frame, options, run};
+use super::wire::{Caught, Wire, frame, no_flood, options, run};
 use crate::support::{LIMIT, Saw, Seen, connect, ms};
 
 /// Datagrams of many lengths, the empty one included, each told by its number.
@@ -15,7 +16,7 @@ fn texts(count: usize) -> Vec<Vec<u8>> {
     (0..count)
         .map(|number| match number % 50 {
             0 => Vec::new(),
-            rest => [&number.to_be_bytes()[..], &vec![rest as u8; rest * 20]].concat(),
+            rest => [&number.to_be_bytes()[..], &vec![7; rest * 20]].concat(),
         })
         .collect()
 }
@@ -77,11 +78,14 @@ fn a_batch_that_is_cancelled_after_it_was_received_goes_to_the_next_reads() {
             sender.send_to(text, pool.iod_local(iod).unwrap()).unwrap();
         }
     }
-    let finished = pool.read_batch(second, LIMIT, |_, _, event| assert_eq!(event.outcome, Err(Failure::Cancelled)));
+    let finished =
+        pool.read_batch(second, LIMIT, |_, _, event| assert_eq!(event.outcome, Err(Failure::Cancelled)));
     pool.read(first, LIMIT, move |_, io: &mut Io<Caught>, _| {
         assert!(io.event_cancel(finished));
         // One by one, and the rest together.
-        io.read(second, LIMIT, |caught: &mut Caught, _, event| caught.datagrams.push(event.outcome.unwrap().bytes));
+        io.read(second, LIMIT, |caught: &mut Caught, _, event| {
+            caught.datagrams.push(event.outcome.unwrap().bytes)
+        });
         io.read_batch(second, LIMIT, Caught::datagrams);
     });
     run(&mut pool, &mut caught);
@@ -106,10 +110,12 @@ fn batches_are_for_datagrams() {
 #[test]
 fn a_full_send_buffer_is_waited_for_and_nothing_is_lost() {
     const COUNT: usize = 400;
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("buffer").unwrap() else { return };
     let receiver = wire.lab.in_target(|| UdpSocket::bind((TARGETS_V4[0], 4_000))).unwrap().unwrap();
     socket2::SockRef::from(&receiver).set_recv_buffer_size(1 << 24).unwrap();
-    let arp_off = wire.lab.nft_target("table arp f { chain input { type filter hook input priority 0; drop; }; }");
+    let arp_off =
+        wire.lab.nft_target("table arp f { chain input { type filter hook input priority 0; drop; }; }");
     arp_off.unwrap();
     let resolve = || {
         let mut command = wire.lab.scanner_command("ip");
@@ -151,6 +157,7 @@ fn slow_down(lab: &Lab, link: &str) -> bool {
 #[test]
 fn a_full_queue_of_the_device_is_waited_for_and_nothing_is_lost() {
     const COUNT: u32 = 300;
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("queue").unwrap() else { return };
     if !testkit::need_tool("tc") {
         return;
@@ -203,8 +210,10 @@ fn a_full_queue_of_the_device_is_waited_for_and_nothing_is_lost() {
 
 #[test]
 fn a_queue_that_stays_full_ends_with_the_limit() {
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("stuck").unwrap() else { return };
-    let arp_off = wire.lab.nft_target("table arp f { chain input { type filter hook input priority 0; drop; }; }");
+    let arp_off =
+        wire.lab.nft_target("table arp f { chain input { type filter hook input priority 0; drop; }; }");
     arp_off.unwrap();
     wire.capture(|_, pool, caught| {
         let iod = pool.iod_new();
@@ -239,6 +248,7 @@ fn a_batch_stops_at_a_datagram_that_cannot_be_sent() {
 
 #[test]
 fn a_raw_socket_sends_an_echo_request_and_reads_its_reply() {
+    let _quiet = no_flood();
     let Some(lab) = Lab::new("raw").unwrap() else { return };
     lab.in_scanner(|| {
         let (mut pool, mut caught) = (Pool::new().unwrap(), Caught::default());
