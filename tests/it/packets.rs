@@ -3,6 +3,8 @@
 mod batches;
 mod bugs;
 mod devices;
+#[cfg(test)]
+mod model;
 mod wire;
 
 use std::time::SystemTime;
