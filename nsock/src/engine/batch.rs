@@ -77,7 +77,8 @@ impl Engine {
     /// Lets the IODs try again whose time has come.
     pub(super) fn end_stalls(&mut self) {
         let now = self.nanos(self.now);
-        while let Some((_, id)) = self.retries.pop_front_if(|(at, _)| *at <= now) {
+        while let Some(&(_, id)) = self.retries.front().filter(|(at, _)| *at <= now) {
+            self.retries.pop_front();
             if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
                 iod.ready.insert(Ready::WRITABLE);
                 self.schedule(id);

@@ -117,7 +117,7 @@ const ANCILLARY_PACKET_TYPE: u32 = ANCILLARY + 4;
 
 /// The same load for a packet without its cooked header, which the kernel does not have when the filter runs.
 fn without_cooked_header(instruction: &mut BpfInstruction) -> Result<(), BadFilter> {
-    let header = COOKED_HEADER_BYTES as u32;
+    let header = u32::try_from(COOKED_HEADER_BYTES).unwrap_or(u32::MAX);
     let mode = match instruction.code & CLASS_MASK {
         LOAD | LOAD_INDEX => instruction.code & MODE_MASK,
         _ => return Ok(()),

@@ -219,9 +219,12 @@ fn read_control(message: &libc::msghdr, info: &mut FrameInfo) {
 fn unspecified() -> libc::sockaddr_ll {
     // SAFETY: all-zero is a valid `sockaddr_ll`: it has integers only.
     let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_family = PACKET_FAMILY;
     address
 }
+
+/// `AF_PACKET`, as an address has it.
+const PACKET_FAMILY: libc::sa_family_t = 17;
 
 /// The size of a structure as the kernel takes it.
 fn address_length(bytes: usize) -> libc::socklen_t {

@@ -8,7 +8,7 @@ use nsock::{
 };
 use testkit::{Lab, SCANNER_LINK, TARGET_LINK, TARGETS_V4, TcpEcho};
 
-use super::wire::{Caught, Wire, frame, options, run};
+use super::wire::{Caught, Wire, frame, no_flood, options, run};
 use crate::support::{LIMIT, Saw, Seen, connect, ms};
 
 /// Datagrams of many lengths, the empty one included, each told by its number.
@@ -16,7 +16,7 @@ fn texts(count: usize) -> Vec<Vec<u8>> {
     (0..count)
         .map(|number| match number % 50 {
             0 => Vec::new(),
-            rest => [&number.to_be_bytes()[..], &vec![rest as u8; rest * 20]].concat(),
+            rest => [&number.to_be_bytes()[..], &vec![7; rest * 20]].concat(),
         })
         .collect()
 }
@@ -110,6 +110,7 @@ fn batches_are_for_datagrams() {
 #[test]
 fn a_full_send_buffer_is_waited_for_and_nothing_is_lost() {
     const COUNT: usize = 400;
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("buffer").unwrap() else { return };
     let receiver = wire.lab.in_target(|| UdpSocket::bind((TARGETS_V4[0], 4_000))).unwrap().unwrap();
     socket2::SockRef::from(&receiver).set_recv_buffer_size(1 << 24).unwrap();
@@ -156,6 +157,7 @@ fn slow_down(lab: &Lab, link: &str) -> bool {
 #[test]
 fn a_full_queue_of_the_device_is_waited_for_and_nothing_is_lost() {
     const COUNT: u32 = 300;
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("queue").unwrap() else { return };
     if !testkit::need_tool("tc") {
         return;
@@ -208,6 +210,7 @@ fn a_full_queue_of_the_device_is_waited_for_and_nothing_is_lost() {
 
 #[test]
 fn a_queue_that_stays_full_ends_with_the_limit() {
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("stuck").unwrap() else { return };
     let arp_off =
         wire.lab.nft_target("table arp f { chain input { type filter hook input priority 0; drop; }; }");
@@ -245,6 +248,7 @@ fn a_batch_stops_at_a_datagram_that_cannot_be_sent() {
 
 #[test]
 fn a_raw_socket_sends_an_echo_request_and_reads_its_reply() {
+    let _quiet = no_flood();
     let Some(lab) = Lab::new("raw").unwrap() else { return };
     lab.in_scanner(|| {
         let (mut pool, mut caught) = (Pool::new().unwrap(), Caught::default());

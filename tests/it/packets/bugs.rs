@@ -3,7 +3,7 @@
 use nsock::{Failure, LinkType, Misuse, PcapError, Pool};
 use testkit::{Lab, SCANNER_LINK, UdpEcho, in_own_process, open_descriptors};
 
-use super::wire::{Caught, Wire, frame, options, run};
+use super::wire::{Caught, Wire, frame, no_flood, options, run};
 use crate::support::{LIMIT, Saw, Seen, connect_udp, finish, ms};
 use crate::sys::open_tun;
 
@@ -13,6 +13,7 @@ const CAN: u16 = 280;
 #[test]
 fn bug_11_deleting_a_packet_iod_leaves_nothing_behind_and_a_failed_open_no_junk() {
     let name = "packets::bugs::bug_11_deleting_a_packet_iod_leaves_nothing_behind_and_a_failed_open_no_junk";
+    let _quiet = no_flood();
     in_own_process(name, bug_11);
 }
 
@@ -46,6 +47,7 @@ fn bug_11() {
 
 #[test]
 fn bug_12_an_unknown_link_type_is_an_error_and_not_the_end_of_the_program() {
+    let _quiet = no_flood();
     let Some(lab) = Lab::new("bug-12").unwrap() else { return };
     let _tun = lab.in_scanner(|| open_tun("can0", Some(CAN))).unwrap().unwrap();
     assert!(lab.scanner_command("ip").args(["link", "set", "can0", "up"]).status().unwrap().success());
@@ -63,6 +65,7 @@ fn bug_12_an_unknown_link_type_is_an_error_and_not_the_end_of_the_program() {
 
 #[test]
 fn bug_23_a_packet_read_without_any_deadline_is_woken_by_its_packet() {
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("bug-23").unwrap() else { return };
     wire.capture(|wire, pool, caught| {
         let iod = pool.iod_new();
@@ -101,6 +104,7 @@ fn nmap_313_pcap_read_on_an_ordinary_iod_is_an_error() {
 
 #[test]
 fn ordinary_requests_on_a_packet_iod_are_errors() {
+    let _quiet = no_flood();
     let Some(lab) = Lab::new("ordinary").unwrap() else { return };
     lab.in_scanner(|| {
         let (mut pool, mut seen) = (Pool::<Seen>::new().unwrap(), Seen::default());
@@ -120,6 +124,7 @@ fn ordinary_requests_on_a_packet_iod_are_errors() {
 
 #[test]
 fn nmap_961_delete_with_pending_pcap_reads() {
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("nmap-961").unwrap() else { return };
     wire.capture(|wire, pool, caught| {
         let open = |pool: &mut Pool<Caught>| {
@@ -153,6 +158,7 @@ fn nmap_961_delete_with_pending_pcap_reads() {
 
 #[test]
 fn shutting_down_ends_packet_reads_too() {
+    let _quiet = no_flood();
     let Some(lab) = Lab::new("shutdown").unwrap() else { return };
     lab.in_scanner(|| {
         let (mut pool, mut caught) = (Pool::new().unwrap(), Caught::default());

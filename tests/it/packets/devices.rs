@@ -11,7 +11,7 @@ use nsock::{
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use testkit::{Lab, SCANNER_LINK};
 
-use super::wire::{Caught, Wire, frame, options, run};
+use super::wire::{Caught, Wire, frame, no_flood, options, run};
 use crate::support::{LIMIT, ms};
 use crate::sys::open_tun;
 
@@ -45,6 +45,7 @@ fn udp_packet() -> Vec<u8> {
 
 #[test]
 fn on_the_loopback_each_packet_is_there_once_as_ethernet() {
+    let _quiet = no_flood();
     let Some(lab) = Lab::new("loopback").unwrap() else { return };
     lab.in_scanner(|| {
         let (mut pool, mut caught) = (Pool::new().unwrap(), Caught::default());
@@ -74,6 +75,7 @@ fn on_the_loopback_each_packet_is_there_once_as_ethernet() {
 
 #[test]
 fn on_a_tun_device_packets_start_with_the_network_layer() {
+    let _quiet = no_flood();
     let Some(lab) = Lab::new("tun").unwrap() else { return };
     let mut tun = lab.in_scanner(|| open_tun("tun0", None)).unwrap().unwrap();
     let up = lab.scanner_command("ip").args(["link", "set", "tun0", "up"]).status().unwrap();
@@ -94,6 +96,7 @@ fn on_a_tun_device_packets_start_with_the_network_layer() {
 
 #[test]
 fn the_any_interface_sees_all_of_them_with_a_cooked_header() {
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("any").unwrap() else { return };
     wire.capture(|wire, pool, caught| {
         let iod = pool.iod_new();
@@ -135,6 +138,7 @@ fn the_any_interface_sees_all_of_them_with_a_cooked_header() {
 
 #[test]
 fn an_interface_that_goes_down_fails_one_read_and_the_capture_goes_on_when_it_is_up() {
+    let _quiet = no_flood();
     let Some(wire) = Wire::new("down").unwrap() else { return };
     let set = |state: &str| {
         let mut command = wire.lab.scanner_command("ip");
@@ -164,6 +168,7 @@ fn what_cannot_be_opened_says_why_and_leaves_the_iod_as_it_was() {
 }
 
 fn refused() {
+    let _quiet = no_flood();
     let Some(lab) = Lab::new("refused").unwrap() else { return };
     let down = lab.scanner_command("ip").args(["link", "add", "down0", "type", "dummy"]).status().unwrap();
     let down = if down.success() { "down0" } else { "tun1" };

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use nsock::{
     BpfInstruction, Datagram, Datagrams, Event, EventId, Failure, Filter, Io, LinkDestination, Packet,
@@ -59,7 +60,8 @@ pub(super) fn frame(number: u32, length: usize) -> Vec<u8> {
     let mut frame = vec![0x02, 0, 0, 0, 0x64, 0x05, 0x02, 0, 0, 0, 0x64, 0x10];
     frame.extend(TEST_TYPE.to_be_bytes());
     frame.extend(number.to_be_bytes());
-    frame.extend((frame.len()..length).map(|place| (place % 251) as u8));
+    let left = length.saturating_sub(frame.len());
+    frame.extend((0..=u8::MAX).cycle().take(left));
     frame
 }
 
@@ -82,6 +84,27 @@ pub(super) fn options() -> PcapOptions {
 /// Runs until nothing is pending.
 pub(super) fn run(pool: &mut Pool<Caught>, caught: &mut Caught) {
     assert_eq!(pool.run(caught, LIMIT).unwrap(), Stop::NoEvents, "{}", pool.report());
+}
+
+/// Held to write by a test that floods: the kernel's queue of packets that came in is one for all namespaces, and what
+/// does not fit in it is lost to whoever it was for.
+static FLOOD: RwLock<()> = RwLock::new(());
+
+/// Keeps floods away.
+pub(super) fn no_flood() -> RwLockReadGuard<'static, ()> {
+    FLOOD.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps everybody else away.
+pub(super) fn flood() -> RwLockWriteGuard<'static, ()> {
+    FLOOD.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Packets that came in to this machine and did not fit in that queue (`/proc/net/softnet_stat`).
+pub(super) fn backlog_drops() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/softnet_stat").unwrap();
+    let second = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap();
+    text.lines().map(second).sum()
 }
 
 /// A lab, and a packet socket at its far end.
