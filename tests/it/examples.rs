@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use testkit::{Step, TcpScript, UdpEcho, closed_port};
+use testkit::{Step, TcpEcho, TcpScript, UdpEcho, UdpServer, closed_port};
 
 /// Runs an example that cargo has built beside this test.
 fn example(name: &str, arguments: &[String]) -> Output {
@@ -83,4 +83,38 @@ fn lifecycle_shows_the_iod_that_hangs_and_why() {
         callbacks.map(|record| record["status"].clone()).collect::<Vec<_>>(),
         ["SUCCESS", "SUCCESS", "KILL"]
     );
+}
+
+#[test]
+fn connect_scan_tells_open_ports_from_closed_ones() {
+    let open = [TcpEcho::start().unwrap(), TcpEcho::start().unwrap()];
+    let closed = closed_port().unwrap();
+    let mut arguments = vec!["127.0.0.1".to_owned(), closed.address().port().to_string()];
+    arguments.extend(open.iter().map(|server| {
+        let port = server.address().port();
+        format!("{port}-{port}")
+    }));
+    let shown = stdout(&example("connect_scan", &arguments));
+    for server in &open {
+        assert!(shown.contains(&format!("{}/tcp open\n", server.address().port())), "{shown}");
+    }
+    assert!(shown.ends_with("2 open, 1 not open, 0 unknown\n"), "{shown}");
+}
+
+#[test]
+fn rdns_shows_the_name_of_each_address() {
+    let server = UdpServer::start(|query, _| {
+        let mut answer = query.to_vec();
+        // A response without error that has one record: the name asked for, PTR, IN, for a minute, host.example.
+        (answer[2], answer[3], answer[7]) = (0x81, 0x80, 1);
+        answer.extend_from_slice(b"\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x3c\x00\x0e\x04host\x07example\x00");
+        vec![answer]
+    })
+    .unwrap();
+    let arguments =
+        ["--server", &server.address().to_string(), "198.18.0.1", "fd00:64::1"].map(str::to_owned);
+    let shown = stdout(&example("rdns", &arguments));
+    let mut lines: Vec<_> = shown.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["198.18.0.1\thost.example", "fd00:64::1\thost.example"]);
 }
