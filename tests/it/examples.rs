@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use testkit::{Lab, Step, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup, UdpEcho, closed_port};
+use testkit::{
+    Lab, Step, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup, UdpEcho, UdpServer, closed_port,
+};
 
 /// Runs an example that cargo has built beside this test.
 fn example(name: &str, arguments: &[String]) -> Output {
@@ -165,4 +167,38 @@ fn sniff_shows_packets_of_the_loopback_and_counts_them() {
         assert!(line.ends_with(" interface 1 to us, 14 + 86 of 100 bytes: IPv4 protocol 17"), "{line}");
     }
     assert_eq!(lines[3], "2 packets of 200 bytes; 2 passed the filter, 0 were dropped");
+}
+
+#[test]
+fn connect_scan_tells_open_ports_from_closed_ones() {
+    let open = [TcpEcho::start().unwrap(), TcpEcho::start().unwrap()];
+    let closed = closed_port().unwrap();
+    let mut arguments = vec!["127.0.0.1".to_owned(), closed.address().port().to_string()];
+    arguments.extend(open.iter().map(|server| {
+        let port = server.address().port();
+        format!("{port}-{port}")
+    }));
+    let shown = stdout(&example("connect_scan", &arguments));
+    for server in &open {
+        assert!(shown.contains(&format!("{}/tcp open\n", server.address().port())), "{shown}");
+    }
+    assert!(shown.ends_with("2 open, 1 not open, 0 unknown\n"), "{shown}");
+}
+
+#[test]
+fn rdns_shows_the_name_of_each_address() {
+    let server = UdpServer::start(|query, _| {
+        let mut answer = query.to_vec();
+        // A response without error that has one record: the name asked for, PTR, IN, for a minute, host.example.
+        (answer[2], answer[3], answer[7]) = (0x81, 0x80, 1);
+        answer.extend_from_slice(b"\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x3c\x00\x0e\x04host\x07example\x00");
+        vec![answer]
+    })
+    .unwrap();
+    let arguments =
+        ["--server", &server.address().to_string(), "198.18.0.1", "fd00:64::1"].map(str::to_owned);
+    let shown = stdout(&example("rdns", &arguments));
+    let mut lines: Vec<_> = shown.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["198.18.0.1\thost.example", "fd00:64::1\thost.example"]);
 }

@@ -1,0 +1,68 @@
+//! The system calls of the bare loop, and of measuring it, that no crate of the workspace offers safely.
+#![expect(unsafe_code, reason = "socket options, control messages and wait4 are passed raw pointers")]
+
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+/// Room for the control messages of an error queue entry, as much as nsock has.
+const CONTROL_WORDS: usize = 32;
+
+/// Makes the kernel keep the ICMP errors that a socket causes (ip(7), `IP_RECVERR`).
+pub(crate) fn set_icmp_errors(socket: BorrowedFd<'_>, ipv6: bool) -> Result<(), Errno> {
+    let (level, name) = match ipv6 {
+        true => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+        false => (libc::IPPROTO_IP, libc::IP_RECVERR),
+    };
+    let on = 1i32;
+    let length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the pointer and the length describe one live integer, which the kernel only reads.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const on).cast(), length) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Whether the socket's error queue has an entry, which is taken out.
+pub(crate) fn has_queued_error(socket: BorrowedFd<'_>) -> bool {
+    let mut control = [0u64; CONTROL_WORDS];
+    // SAFETY: all-zero is a valid `msghdr`: no name, no buffers, no control messages.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
+    // SAFETY: `message` names one live, writable control buffer with its true length and no other memory.
+    unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) >= 0 }
+}
+
+/// What a process took.
+pub(crate) struct Usage {
+    /// As wait(2) has it; 0 is success.
+    pub(crate) status: i32,
+    pub(crate) cpu: Duration,
+    pub(crate) peak_bytes: u64,
+}
+
+/// Waits for a child of this process to end.
+pub(crate) fn wait(child: u32) -> Result<Usage, Errno> {
+    let child = libc::pid_t::try_from(child).map_err(|_| Errno::CHILD)?;
+    let mut status = 0;
+    // SAFETY: all-zero is a valid `rusage`: it has numbers only.
+    let mut usage: libc::rusage = unsafe { mem::zeroed() };
+    // SAFETY: both pointers are to live variables of the types that the kernel fills in.
+    if unsafe { libc::wait4(child, &raw mut status, 0, &raw mut usage) } < 0 {
+        return Err(last_errno());
+    }
+    let cpu = time(usage.ru_utime) + time(usage.ru_stime);
+    // In kilobytes, getrusage(2).
+    Ok(Usage { status, cpu, peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024 })
+}
+
+fn time(time: libc::timeval) -> Duration {
+    let part = |value| u64::try_from(value).unwrap_or(0);
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
