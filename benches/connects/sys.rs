@@ -17,7 +17,8 @@ pub(crate) fn set_icmp_errors(socket: BorrowedFd<'_>, ipv6: bool) -> Result<(), 
         false => (libc::IPPROTO_IP, libc::IP_RECVERR),
     };
     let on = 1i32;
-    let length = size_of::<i32>() as libc::socklen_t;
+    // The size of an integer.
+    let length: libc::socklen_t = 4;
     // SAFETY: the pointer and the length describe one live integer, which the kernel only reads.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const on).cast(), length) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }

@@ -66,11 +66,13 @@ pub(crate) struct SetupError {
     pub(crate) error: io::Error,
 }
 
-/// Makes a non-blocking, close-on-exec socket of the address's family. `bound` is told before the bind.
+/// Makes a non-blocking, close-on-exec socket of the address's family, bound to `local` and not to what the options say.
+/// `bound` is told before the bind.
 pub(crate) fn open(
     address: &SocketAddr,
     flavor: Flavor,
     options: &SocketOptions,
+    local: Option<SocketAddr>,
     bound: impl FnOnce(SocketAddr),
 ) -> Result<Socket, SetupError> {
     let kind = match flavor {
@@ -82,7 +84,7 @@ pub(crate) fn open(
     let check = |option: SocketOption, result: io::Result<()>| {
         result.map_err(|error| SetupError { during: During::Option(option), error })
     };
-    if let Some(local) = options.local {
+    if let Some(local) = local {
         check(SocketOption::ReuseAddr, socket.set_reuse_address(true))?;
         bound(local);
         socket.bind(&SockAddr::from(local)).map_err(|error| SetupError { during: During::Bind, error })?;

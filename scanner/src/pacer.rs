@@ -175,9 +175,11 @@ impl SilenceCredit {
     }
 
     fn fill(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.filled).as_nanos();
-        self.level = (self.level + elapsed).min(self.capacity);
-        self.filled = self.filled.max(now);
+        // Most calls are of the same turn, so of the same time.
+        if now > self.filled {
+            self.level = (self.level + (now - self.filled).as_nanos()).min(self.capacity);
+            self.filled = now;
+        }
     }
 }
 

@@ -59,6 +59,7 @@ impl RttLimits {
 struct Estimate {
     smoothed: Duration,
     variation: Duration,
+    shortest: Duration,
 }
 
 /// The estimate for one host, or for a group of hosts.
@@ -90,9 +91,9 @@ impl Rtt {
         if elapsed >= SAMPLE_MAX {
             return;
         }
-        let Some(Estimate { smoothed, variation }) = self.estimate else {
+        let Some(Estimate { smoothed, variation, shortest }) = self.estimate else {
             let variation = elapsed.clamp(FIRST_VARIATION_MIN, VARIATION_MAX);
-            self.estimate = Some(Estimate { smoothed: elapsed, variation });
+            self.estimate = Some(Estimate { smoothed: elapsed, variation, shortest: elapsed });
             return;
         };
         let error = elapsed.abs_diff(smoothed);
@@ -102,7 +103,7 @@ impl Rtt {
         let smoothed =
             if elapsed >= smoothed { smoothed + error / 8 } else { smoothed.saturating_sub(error / 8) };
         let variation = (variation * 3 / 4 + error / 4).min(VARIATION_MAX);
-        self.estimate = Some(Estimate { smoothed, variation });
+        self.estimate = Some(Estimate { smoothed, variation, shortest: shortest.min(elapsed) });
     }
 
     /// True once there was a sample.
@@ -115,6 +116,28 @@ impl Rtt {
     #[must_use]
     pub fn smoothed(&self) -> Option<Duration> {
         self.estimate.map(|e| e.smoothed)
+    }
+
+    /// Of so many probes in flight, how many wait in a queue somewhere rather than travel: the longer answers take than
+    /// the fastest one did, the more (TCP Vegas; Brakmo and Peterson, 1995).
+    ///
+    /// ```
+    /// use scanner::rtt::{Rtt, RttLimits};
+    /// use std::time::Duration;
+    /// let ms = Duration::from_millis;
+    /// let mut rtt = Rtt::new(RttLimits::new(ms(1000), ms(100), ms(10_000)));
+    /// rtt.sample(ms(10));
+    /// assert_eq!(rtt.queued_of(100), 0);
+    /// (0..100).for_each(|_| rtt.sample(ms(40)));
+    /// assert_eq!(rtt.queued_of(100), 74, "smoothed, it is still a little below 40 ms");
+    /// ```
+    #[must_use]
+    pub fn queued_of(&self, in_flight: u32) -> u32 {
+        let Some(Estimate { smoothed, shortest, .. }) = self.estimate else { return 0 };
+        // Samples are a few seconds at most, so neither the nanoseconds nor the product come near the limit.
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let late = u64::from(in_flight).saturating_mul(nanos(smoothed.saturating_sub(shortest)));
+        u32::try_from(late / nanos(smoothed).max(1)).unwrap_or(u32::MAX)
     }
 
     /// The mean deviation.

@@ -9,11 +9,12 @@ mod names;
 mod phases;
 mod probes;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use foldhash::HashMap;
 use nsock::{EventId, Io, IodId, Pool};
 
 use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Settings, Statistics};
@@ -179,10 +180,10 @@ impl Scan {
             stage: Stage::Over,
             stage_since: now,
             hosts: BTreeMap::new(),
-            indices: HashMap::new(),
-            probes: HashMap::new(),
+            indices: HashMap::default(),
+            probes: HashMap::default(),
             names,
-            names_asked: HashMap::new(),
+            names_asked: HashMap::default(),
             unreported: VecDeque::new(),
             next_index: 0,
             timer: None,

@@ -92,11 +92,8 @@ impl Engine {
             Some(_) => {}
         }
         self.note_iod(id, Step::SetupUdp);
-        let mut options = self.options_of(id);
-        if !local.ip().is_unspecified() || local.port() != 0 {
-            options.local = Some(local);
-        }
-        let socket = self.open_socket(id, &local, Flavor::Datagram, &options)?;
+        let binding = Some(local).filter(|local| !local.ip().is_unspecified() || local.port() != 0);
+        let socket = self.open_socket(id, &local, Flavor::Datagram, binding)?;
         self.watch(id, Transport::from_socket(socket, Flavor::Datagram), Link::Open)
     }
 
@@ -167,21 +164,30 @@ impl Engine {
         own.unwrap_or(&self.defaults).clone()
     }
 
+    /// Makes a socket with the IOD's options, or the pool's if it has none; `local` goes before theirs.
     pub(super) fn open_socket(
         &mut self,
         id: IodId,
         address: &SocketAddr,
         flavor: Flavor,
-        options: &SocketOptions,
+        local: Option<SocketAddr>,
     ) -> Result<socket2::Socket, Failure> {
+        let mut iod = self.iods.get_mut(id.slot, id.made);
+        // Borrowed and not cloned: a scan comes here for every probe.
+        let own = iod.as_deref().and_then(|iod| iod.options.as_deref());
+        let options = own.unwrap_or(&self.defaults);
+        let (local, icmp_errors) = (local.or(options.local), options.icmp_errors);
         let mut binding = None;
-        let opened = socket::open(address, flavor, options, |local| binding = Some(local));
+        let opened = socket::open(address, flavor, options, local, |local| binding = Some(local));
+        if let Some(iod) = &mut iod {
+            iod.icmp_errors = icmp_errors;
+        }
         if let Some(local) = binding {
             self.note_iod(id, Step::Binding { local });
         }
         opened.map_err(|SetupError { during, error }| {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            self.note_iod(id, Step::SetupFailed { during, local: options.local, errno });
+            self.note_iod(id, Step::SetupFailed { during, local, errno });
             Failure::Io { errno, during }
         })
     }

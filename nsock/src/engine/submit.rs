@@ -161,11 +161,7 @@ impl Engine {
             return Some(Err(Failure::Misuse(Misuse::AlreadyConnected)));
         }
         iod.peer = Some(to);
-        let options = self.options_of(iod_id);
-        if let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) {
-            iod.icmp_errors = options.icmp_errors;
-        }
-        let connected = self.open_socket(iod_id, &to, flavor, &options).and_then(|socket| {
+        let connected = self.open_socket(iod_id, &to, flavor, None).and_then(|socket| {
             let link = match socket.connect(&to.into()) {
                 Ok(()) => Link::Open,
                 Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Link::Connecting,

@@ -43,6 +43,12 @@ impl ProbeId {
     pub const fn host(self) -> HostId {
         self.host
     }
+
+    /// True if the probe asks whether the host is there, and not for a port.
+    #[must_use]
+    pub const fn is_discovery(self) -> bool {
+        matches!(self.target, Target::Method(_))
+    }
 }
 
 /// What a probe is about, by position in the plan's tables.

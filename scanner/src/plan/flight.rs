@@ -1,7 +1,9 @@
 //! Probes in flight, and for a while those whose time-out passed, if their answer may still come.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use foldhash::HashMap;
 
 use super::event::ProbeId;
 
@@ -24,6 +26,7 @@ pub(super) struct Flight {
 /// All of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flights {
+    // A fast hash will do: the keys are of our own making, no peer chooses them.
     probes: HashMap<ProbeId, Flight>,
     live: usize,
     late: VecDeque<(Instant, ProbeId)>,

@@ -19,6 +19,9 @@ use crate::window::{Loss, Window};
 /// The documented number: never more half-open probes to one host, whatever the window and the descriptors allow.
 pub const HALF_OPEN_PER_HOST_MAX: u32 = 1024;
 
+/// Probes kept in the order sent before those are let go that nobody waits for any more.
+const YOUNG_KEPT_MAX: usize = 4 * HALF_OPEN_PER_HOST_MAX as usize;
+
 /// Up to this share of lost tries the window does not shrink: busy links lose as much at any rate.
 const LOSS_TOLERATED: f64 = 0.15;
 /// After it shrank, that much more must be lost before it shrinks again: if the smaller window did not help, the path
@@ -199,7 +202,10 @@ impl Host {
         if let Some(at) = self.limiter.wait(now) {
             return Gate::Until(at);
         }
-        self.let_age(now, flights);
+        // Who is old matters only where it makes room.
+        if self.young >= self.window.size() || self.young_queue.len() > YOUNG_KEPT_MAX {
+            self.let_age(now, flights);
+        }
         if self.young >= self.window.size()
             && let Some(&(sent, _)) = self.young_queue.front()
         {
@@ -298,9 +304,20 @@ impl Host {
     }
 
     /// Learns about loss from an answer to a port probe. `sent` is unknown for a very late answer.
-    pub(super) fn note_port_answer(&mut self, now: Instant, sent: Option<Instant>, try_number: u8) {
+    pub(super) fn note_port_answer(
+        &mut self,
+        now: Instant,
+        sent: Option<Instant>,
+        try_number: u8,
+        queued_max: Option<u32>,
+    ) {
         self.ports.note_answer(try_number);
-        self.window.handle_answer();
+        // A window that is not used up (RFC 7661) or only fills a queue is large enough. This probe has just left it.
+        let size = self.window.size();
+        let is_full = self.young + 1 >= size;
+        if queued_max.is_none_or(|most| is_full && self.rtt.queued_of(size) < most) {
+            self.window.handle_answer();
+        }
         let round_trip = self.rtt.smoothed().unwrap_or_default();
         self.limiter.handle_answer(now, try_number, round_trip);
         // A limit on answers is paced to instead.

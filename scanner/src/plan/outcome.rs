@@ -127,12 +127,13 @@ impl Plan {
         verdict: Verdict,
         sent: Option<Instant>,
     ) -> bool {
+        let queued_max = self.driver.queued_max;
         let Some(host) = self.host_mut(id.host).filter(|host| matches!(host.phase, Phase::Ports)) else {
             return false;
         };
         let first = host.ports.settle(position);
         if first {
-            host.note_port_answer(now, sent, id.try_number);
+            host.note_port_answer(now, sent, id.try_number, queued_max);
         }
         // An answer of the port itself is told at once. Others wait for the end of the host, as a better one may
         // come (spec 4.4).

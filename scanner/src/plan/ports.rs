@@ -105,10 +105,12 @@ impl PortTable {
         if self.done.count() == self.len {
             return true;
         }
+        if in_flight > 0 || self.fresh < self.len {
+            return false;
+        }
+        // This is asked several times a probe; what retries are worth is the costly part.
         let worth = usize::from(self.tries.retries_worth(self.retries_max));
-        in_flight == 0
-            && self.fresh == self.len
-            && self.waiting.iter().take(worth).all(|waiting| waiting.count() == 0)
+        self.waiting.iter().take(worth).all(|waiting| waiting.count() == 0)
     }
 
     /// Try `try_number` stayed without an answer.

@@ -54,7 +54,7 @@ impl Plan {
 
     fn port_at(&self, id: HostId, position: u32) -> Option<u16> {
         let index = self.host(id)?.ports.index(position)?;
-        self.settings.ports.get(index).copied()
+        self.settings.port_at(index)
     }
 
     /// The result of the next port that was not told. Silence is a result only of a host that ended completely.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::discovery::Discovery;
 use super::event::Target;
-use super::host::{Gates, Offer};
+use super::host::{Gates, Offer, Phase};
 use super::{Ending, HostId, Method, Next, Plan, Probe, ProbeId, ProbeKind, Timer};
 
 /// Answers about the local link come sooner than others, so a neighbor is waited for this long at most.
@@ -54,7 +54,11 @@ impl Plan {
 
     /// Asks one host for a probe; parks it if it has none.
     pub(super) fn ask(&mut self, now: Instant, id: HostId, gates: Gates) -> Option<Probe> {
-        let worth = (self.rounds_worth(), self.discovery_timeout(id));
+        // Only discovery wants to know how many rounds are worth it, and every port probe passes here.
+        let worth = match self.host(id)?.phase {
+            Phase::Discovery(_) => (self.rounds_worth(), self.discovery_timeout(id)),
+            _ => (0, Duration::ZERO),
+        };
         let host = self.hosts.get_mut(id.slot as usize)?.as_deref_mut().filter(|host| host.id == id)?;
         match host.offer(now, gates, &mut self.flights, worth) {
             Offer::Probe(target, try_number) => {
@@ -131,7 +135,7 @@ impl Plan {
         let host = self.hosts.get_mut(id.host.slot as usize)?.as_deref_mut()?;
         let kind = match id.target {
             Target::Method(method) => ProbeKind::Discovery(*self.settings.methods.get(method as usize)?),
-            Target::Port(position) => ProbeKind::Port(*self.settings.ports.get(host.ports.index(position)?)?),
+            Target::Port(position) => ProbeKind::Port(self.settings.port_at(host.ports.index(position)?)?),
         };
         host.handle_sent(now, id, scan_delay);
         self.flights.insert(id, now);

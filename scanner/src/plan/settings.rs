@@ -6,6 +6,10 @@ use crate::pacer::Rate;
 use crate::template::{Template, Timing};
 use crate::verdict::{PortState, Reason, ResetEvidence};
 
+/// Probes of one host whose answers may wait in a queue before more in flight is no use. On a fast link the queue is
+/// the driver's own, and every socket in it is memory that falls out of the processor's cache.
+const CONNECTS_QUEUED_MAX: u32 = 64;
+
 /// What the driver of a plan can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,6 +19,9 @@ pub struct Driver {
     pub late_replies: bool,
     /// Most probes in flight: descriptors, ephemeral ports, or the capacity of a ring.
     pub in_flight_max: usize,
+    /// From how many probes of one host on that wait in a queue, of the network or of the driver, its window stops
+    /// growing. `None` if the driver takes its answers in batches, so that its delays tell nothing about queues.
+    pub queued_max: Option<u32>,
 }
 
 impl Driver {
@@ -22,13 +29,13 @@ impl Driver {
     /// [`Plan::handle_timeout`](super::Plan::handle_timeout).
     #[must_use]
     pub const fn connect(in_flight_max: usize) -> Self {
-        Self { late_replies: false, in_flight_max }
+        Self { late_replies: false, in_flight_max, queued_max: Some(CONNECTS_QUEUED_MAX) }
     }
 
     /// A driver that sends packets and hears every answer; the plan counts time-outs by itself.
     #[must_use]
     pub const fn raw(in_flight_max: usize) -> Self {
-        Self { late_replies: true, in_flight_max }
+        Self { late_replies: true, in_flight_max, queued_max: None }
     }
 }
 
@@ -128,6 +135,16 @@ impl Settings {
             scan_delay_max: None,
             hosts_max: None,
         }
+    }
+
+    /// The port at an index of the sorted list. In a run without gaps it is computed: the order is random, and a look
+    /// into the list of all ports would miss the processor's cache twice a probe.
+    pub(super) fn port_at(&self, index: usize) -> Option<u16> {
+        let (first, last) = (*self.ports.first()?, *self.ports.last()?);
+        if self.ports.len() == usize::from(last.checked_sub(first)?) + 1 {
+            return first.checked_add(u16::try_from(index).ok()?).filter(|&port| port <= last);
+        }
+        self.ports.get(index).copied()
     }
 
     /// Most hosts whose ports are scanned at a time.

@@ -74,16 +74,16 @@ pub fn port_table(results: &PortResults, title: &str, target: IpAddr, fold: Fold
 /// `98 filtered tcp ports (no-response), 59 closed tcp ports (conn-refused)`: states by falling count, and in a state the
 /// reasons by falling count.
 fn not_shown(hidden: &[(u16, Verdict)]) -> String {
-    let mut states: BTreeMap<PortState, BTreeMap<&'static str, usize>> = BTreeMap::new();
+    let mut states: BTreeMap<PortState, BTreeMap<String, usize>> = BTreeMap::new();
     for (_, verdict) in hidden {
-        *states.entry(verdict.state).or_default().entry(verdict.reason.word()).or_default() += 1;
+        *states.entry(verdict.state).or_default().entry(verdict.reason.to_string()).or_default() += 1;
     }
     let mut states: Vec<_> = states.into_iter().collect();
     states.sort_by_key(|(_, reasons)| Reverse(reasons.values().sum::<usize>()));
     let mut items = Vec::new();
     for (state, reasons) in states {
         let mut reasons: Vec<_> = reasons.into_iter().collect();
-        reasons.sort_by_key(|&(_, count)| Reverse(count));
+        reasons.sort_by_key(|(_, count)| Reverse(*count));
         for (reason, count) in reasons {
             let noun = if count == 1 { "port" } else { "ports" };
             items.push(format!("{count} {state} tcp {noun} ({reason})"));
@@ -171,6 +171,15 @@ mod tests {
             "Not shown: 164 filtered tcp ports (host-prohibited), 34 filtered tcp ports (no-response)"
         );
         assert_eq!(text.lines().count(), 3);
+    }
+
+    #[test]
+    fn local_trouble_keeps_its_errno_when_it_is_only_counted() {
+        let results = results(
+            (1..=100).map(|port| (port, PortState::Unknown, Reason::Local(crate::verdict::Errno::EMFILE))),
+        );
+        let text = port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), false);
+        assert!(text.ends_with("Not shown: 100 unknown tcp ports (local-EMFILE)\n"), "{text}");
     }
 
     #[test]

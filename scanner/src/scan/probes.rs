@@ -22,7 +22,7 @@ impl Scan {
         };
         let iod = io.iod_new();
         self.probes.insert(id, iod);
-        if matches!(probe.kind, ProbeKind::Discovery(_))
+        if id.is_discovery()
             && let Some(host) = self.host_mut(probe.host)
         {
             host.asking.push((id, iod));
@@ -59,7 +59,9 @@ impl Scan {
     ) {
         let now = io.now();
         self.probes.remove(&id);
-        if let Some(host) = self.host_mut(id.host()) {
+        if id.is_discovery()
+            && let Some(host) = self.host_mut(id.host())
+        {
             host.asking.retain(|(asking, _)| *asking != id);
         }
         let outcome = match event.outcome {

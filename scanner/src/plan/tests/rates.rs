@@ -188,3 +188,47 @@ fn the_deadline_of_a_refused_probe_does_not_end_its_next_sending() {
     assert_eq!(plan.next(now + ms(300)), Next::Wait(Some(again + ms(250))));
     assert_eq!(plan.statistics().timeouts, 0);
 }
+
+/// The most in flight with a driver whose turns take this long, and that in each takes in every answer to what was sent
+/// in the last, and sends on after each.
+fn in_flight_peak(driver: Driver, turn: impl Fn(u32) -> Duration) -> usize {
+    let mut now = start();
+    let mut plan = Plan::new(settings(Template::Normal, 1..=65_535, 1), driver, now);
+    plan.add_host(now, TARGET, GIVEN_UP);
+    plan.end_of_hosts();
+    let (mut sent, mut peak) = (Vec::new(), 0);
+    loop {
+        while let Next::Probe(probe) = plan.next(now) {
+            sent.push(probe.id);
+        }
+        if sent.is_empty() {
+            return peak;
+        }
+        now += turn(u32::try_from(sent.len()).unwrap());
+        for id in std::mem::take(&mut sent) {
+            plan.handle_reply(now, id, Verdict::new(PortState::Closed, Reason::ConnRefused));
+            while let Next::Probe(probe) = plan.next(now) {
+                sent.push(probe.id);
+            }
+            peak = peak.max(plan.in_flight());
+        }
+    }
+}
+
+#[test]
+fn a_window_of_connects_does_not_outgrow_the_driver_that_is_its_bottleneck() {
+    let busy = |probes: u32| probes * Duration::from_micros(20);
+    let peak = in_flight_peak(CONNECT, busy);
+    assert!((64..=160).contains(&peak), "{peak}");
+    assert!(in_flight_peak(RAW, busy) > 250, "batches of a packet driver tell nothing");
+    assert!(in_flight_peak(CONNECT, |_| ms(30)) > 250, "the network is the bottleneck");
+}
+
+#[test]
+fn ports_in_a_run_and_with_gaps_are_found_at_their_index() {
+    for ports in [vec![65_534, 65_535], (1..=65_535).collect(), vec![1, 2, 4], vec![7], vec![]] {
+        let settings = settings(Template::Normal, ports.clone(), 1);
+        let found: Vec<_> = (0..ports.len() + 1).map_while(|index| settings.port_at(index)).collect();
+        assert_eq!(found, ports);
+    }
+}
