@@ -218,7 +218,7 @@ pub enum End {
 pub enum Output {
     /// Of a connect to an internet address, with or without TLS.
     Connected(Connected),
-    /// Of a connect to a Unix socket.
+    /// Of a connect to a Unix or vsock socket.
     ConnectedUnix,
     /// Of a batch of reads.
     Datagrams(Datagrams),

@@ -19,7 +19,7 @@ use crate::event::{
 use crate::observe::Report;
 use crate::op::Until;
 use crate::pool::Handlers;
-use crate::request::{Request, UnixKind};
+use crate::request::{Request, SocketKind};
 use crate::socket::SocketOptions;
 use crate::trace::{Level, Ring, Sink};
 
@@ -187,7 +187,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<()>) + 'static,
     ) -> EventId {
-        let request = Request::ConnectUnix { iod, path: path.as_ref(), kind: UnixKind::Stream };
+        let request = Request::ConnectUnix { iod, path: path.as_ref(), kind: SocketKind::Stream };
         let id = self.engine.submit(request, limit);
         self.keep(id, Output::connected_unix, handler)
     }
@@ -201,8 +201,39 @@ impl<S: 'static> Io<S> {
         path: impl AsRef<Path>,
         handler: impl FnOnce(&mut S, &mut Self, Event<()>) + 'static,
     ) -> EventId {
-        let request = Request::ConnectUnix { iod, path: path.as_ref(), kind: UnixKind::Datagram };
+        let request = Request::ConnectUnix { iod, path: path.as_ref(), kind: SocketKind::Datagram };
         let id = self.engine.submit(request, None);
+        self.keep(id, Output::connected_unix, handler)
+    }
+
+    /// Connects an IOD to a stream socket across the border of a virtual machine (vsock(7)).
+    #[cfg(feature = "vsock")]
+    #[track_caller]
+    pub fn connect_vsock_stream(
+        &mut self,
+        iod: IodId,
+        cid: u32,
+        port: u32,
+        limit: Option<Duration>,
+        handler: impl FnOnce(&mut S, &mut Self, Event<()>) + 'static,
+    ) -> EventId {
+        let id =
+            self.engine.submit(Request::ConnectVsock { iod, cid, port, kind: SocketKind::Stream }, limit);
+        self.keep(id, Output::connected_unix, handler)
+    }
+
+    /// Fixes the peer of an IOD to a datagram socket across the border of a virtual machine, where the system has any.
+    #[cfg(feature = "vsock")]
+    #[track_caller]
+    pub fn connect_vsock_datagram(
+        &mut self,
+        iod: IodId,
+        cid: u32,
+        port: u32,
+        handler: impl FnOnce(&mut S, &mut Self, Event<()>) + 'static,
+    ) -> EventId {
+        let id =
+            self.engine.submit(Request::ConnectVsock { iod, cid, port, kind: SocketKind::Datagram }, None);
         self.keep(id, Output::connected_unix, handler)
     }
 

@@ -158,7 +158,7 @@ pub use packet::{
     PcapOptions, PcapStats, READ_BATCH_MAX, SNAPLEN_MAX,
 };
 pub use pool::{Pool, Stop};
-pub use request::{Request, UnixKind};
+pub use request::{Request, SocketKind};
 pub use socket::{IpVersion, SocketOptions};
 #[cfg(feature = "tls")]
 pub use tls::{TlsInfo, TlsKeyLog, TlsOptions, TlsRoots, TlsSession, TlsVerify, TlsVersion};

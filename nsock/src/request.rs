@@ -48,7 +48,19 @@ pub enum Request<'a> {
         /// Where the socket is in the file system.
         path: &'a Path,
         /// Stream or datagram.
-        kind: UnixKind,
+        kind: SocketKind,
+    },
+    /// Connect an IOD that has no socket yet to a socket across the border of a virtual machine (vsock(7)).
+    #[cfg(feature = "vsock")]
+    ConnectVsock {
+        /// The IOD.
+        iod: IodId,
+        /// The context id of the machine.
+        cid: u32,
+        /// The port.
+        port: u32,
+        /// Stream or datagram.
+        kind: SocketKind,
     },
     /// Gather bytes or datagrams.
     Read {
@@ -103,10 +115,10 @@ pub enum Request<'a> {
     Wake,
 }
 
-/// The kinds of Unix socket that can be connected.
+/// The kinds of Unix and vsock sockets that can be connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum UnixKind {
+pub enum SocketKind {
     /// `SOCK_STREAM`.
     Stream,
     /// `SOCK_DGRAM`.
@@ -117,6 +129,8 @@ impl Request<'_> {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::ConnectTcp { .. } | Self::ConnectUdp { .. } | Self::ConnectUnix { .. } => Kind::Connect,
+            #[cfg(feature = "vsock")]
+            Self::ConnectVsock { .. } => Kind::Connect,
             #[cfg(feature = "tls")]
             Self::ConnectSsl { .. } | Self::ReconnectSsl { .. } => Kind::ConnectSsl,
             Self::Read { .. } | Self::ReadBatch { .. } => Kind::Read,
@@ -141,6 +155,8 @@ impl Request<'_> {
             | Self::PcapRead { iod }
             | Self::ReadBatch { iod }
             | Self::SendBatch { iod, .. } => Some(iod),
+            #[cfg(feature = "vsock")]
+            Self::ConnectVsock { iod, .. } => Some(iod),
             #[cfg(feature = "tls")]
             Self::ConnectSsl { iod, .. } | Self::ReconnectSsl { iod } => Some(iod),
             Self::Timer | Self::Wake => None,
@@ -164,6 +180,8 @@ impl Request<'_> {
             #[cfg(feature = "tls")]
             Self::ReconnectSsl { .. } => Asked::ReconnectSsl,
             Self::ConnectUnix { kind, .. } => Asked::ConnectUnix(kind),
+            #[cfg(feature = "vsock")]
+            Self::ConnectVsock { cid, port, kind, .. } => Asked::ConnectVsock { cid, port, kind },
             Self::Read { until, .. } => Asked::Read(until),
             Self::Write { data, .. } => Asked::Write(data.len()),
             Self::Printf { data, .. } => Asked::Printf(data.len()),

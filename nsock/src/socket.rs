@@ -109,6 +109,22 @@ pub(crate) fn open(
     Ok(socket)
 }
 
+/// Begins to connect a new socket to one across the border of a virtual machine; true if it is under way.
+#[cfg(feature = "vsock")]
+pub(crate) fn connect_vsock(cid: u32, port: u32, flavor: Flavor) -> Result<(Socket, bool), SetupError> {
+    let kind = match flavor {
+        Flavor::Stream => Type::STREAM,
+        Flavor::Datagram => Type::DGRAM,
+    };
+    let socket = Socket::new_raw(Domain::VSOCK, kind.nonblocking().cloexec(), None)
+        .map_err(|error| SetupError { during: During::Socket, error })?;
+    match socket.connect(&SockAddr::vsock(cid, port)) {
+        Ok(()) => Ok((socket, false)),
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok((socket, true)),
+        Err(error) => Err(SetupError { during: During::Connect, error }),
+    }
+}
+
 /// Connects a new socket to one in the file system, without waiting: a full backlog fails with `EAGAIN`.
 pub(crate) fn connect_unix(path: &Path, flavor: Flavor) -> Result<Socket, SetupError> {
     let kind = match flavor {

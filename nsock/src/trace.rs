@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::error::{During, Failure, SocketOption};
 use crate::event::{End, Kind, ScopeId};
 use crate::op::Until;
-use crate::request::UnixKind;
+use crate::request::SocketKind;
 use crate::tls_error::TlsError;
 
 pub use classic::{Classic, ClassicText};
@@ -194,7 +194,17 @@ pub enum Asked {
     /// `reconnect_ssl`.
     ReconnectSsl,
     /// `connect_unixsock_stream` or `connect_unixsock_datagram`; the path is the payload.
-    ConnectUnix(UnixKind),
+    ConnectUnix(SocketKind),
+    /// `connect_vsock_stream` or `connect_vsock_datagram`.
+    #[cfg(feature = "vsock")]
+    ConnectVsock {
+        /// The context id of the machine.
+        cid: u32,
+        /// The port.
+        port: u32,
+        /// Stream or datagram.
+        kind: SocketKind,
+    },
     /// `read`, `readbytes` or `readlines`.
     Read(Until),
     /// `write` of so many bytes.

@@ -31,3 +31,5 @@ mod tls_openssl;
 mod tls_random;
 mod traces;
 mod unix;
+#[cfg(feature = "vsock")]
+mod vsock;

@@ -169,7 +169,8 @@ impl Engine {
         };
         let outcome = match outcome {
             Ok(Some(peer)) => Ok(Output::Connected(Connected { peer })),
-            Ok(None) => Err(Failure::Io { errno: libc::ENOTCONN, during: During::Handshake }),
+            // Only a vsock connect is under way without an internet address.
+            Ok(None) => Ok(Output::ConnectedUnix),
             Err(failure) => Err(failure),
         };
         if head != NONE {

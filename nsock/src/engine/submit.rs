@@ -11,7 +11,7 @@ use crate::error::{During, Failure, Misuse};
 use crate::event::{Connected, EventId, IodId, Kind, Output, Sent};
 use crate::iod::{Link, Queue};
 use crate::op::{NONE, Op, Reading, Stage, Task, Writing};
-use crate::request::{Request, UnixKind};
+use crate::request::{Request, SocketKind};
 use crate::slots::Slots;
 use crate::socket::{self, Flavor, SetupError};
 use crate::trace::{Level, Step};
@@ -33,6 +33,10 @@ impl Engine {
             #[cfg(feature = "tls")]
             Request::ReconnectSsl { iod } => self.start_reconnect(id, iod),
             Request::ConnectUnix { iod, path, kind } => Some(self.start_connect_unix(iod, path, kind)),
+            #[cfg(feature = "vsock")]
+            Request::ConnectVsock { iod, cid, port, kind } => {
+                self.start_connect_vsock(id, iod, cid, port, kind)
+            }
             Request::Read { iod, .. } => self.start_read(id, iod),
             Request::Write { iod, data } | Request::Printf { iod, data } => {
                 self.start_write(id, iod, data, None)
@@ -99,6 +103,8 @@ impl Engine {
     ) -> EventId {
         let kind = request.kind();
         let task = match *request {
+            #[cfg(feature = "vsock")]
+            Request::ConnectVsock { .. } => Task::Connect,
             Request::ConnectTcp { .. } | Request::ConnectUdp { .. } | Request::ConnectUnix { .. } => {
                 Task::Connect
             }
@@ -198,7 +204,12 @@ impl Engine {
     }
 
     /// Connects at once or not at all: the system never lets a connect to a Unix socket be under way.
-    fn start_connect_unix(&mut self, iod_id: IodId, path: &Path, kind: UnixKind) -> Result<Output, Failure> {
+    fn start_connect_unix(
+        &mut self,
+        iod_id: IodId,
+        path: &Path,
+        kind: SocketKind,
+    ) -> Result<Output, Failure> {
         let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) else {
             return Err(Failure::Misuse(Misuse::StaleIod));
         };
@@ -207,8 +218,8 @@ impl Engine {
         }
         iod.path = Some(Box::new(path.to_path_buf()));
         let flavor = match kind {
-            UnixKind::Stream => Flavor::Stream,
-            UnixKind::Datagram => Flavor::Datagram,
+            SocketKind::Stream => Flavor::Stream,
+            SocketKind::Datagram => Flavor::Datagram,
         };
         let connected = socket::connect_unix(path, flavor)
             .map_err(|SetupError { during, error }| Failure::io(&error, during))
@@ -219,6 +230,49 @@ impl Engine {
             iod.link = Link::Failed { failure };
         }
         connected.map(|()| Output::ConnectedUnix)
+    }
+
+    #[cfg(feature = "vsock")]
+    fn start_connect_vsock(
+        &mut self,
+        id: EventId,
+        iod_id: IodId,
+        cid: u32,
+        port: u32,
+        kind: SocketKind,
+    ) -> Option<Result<Output, Failure>> {
+        let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) else {
+            return Some(Err(Failure::Misuse(Misuse::StaleIod)));
+        };
+        if iod.link != Link::Idle {
+            return Some(Err(Failure::Misuse(Misuse::AlreadyConnected)));
+        }
+        // Such a peer has no internet address either; traces show this in its place.
+        iod.path = Some(Box::new(format!("{cid}:{port}").into()));
+        let flavor = match kind {
+            SocketKind::Stream => Flavor::Stream,
+            SocketKind::Datagram => Flavor::Datagram,
+        };
+        let connected = socket::connect_vsock(cid, port, flavor)
+            .map_err(|SetupError { during, error }| Failure::io(&error, during))
+            .and_then(|(socket, under_way)| {
+                let link = if under_way { Link::Connecting } else { Link::Open };
+                self.watch(iod_id, Transport::from_socket(socket, flavor), link)?;
+                Ok(under_way)
+            });
+        match connected {
+            Ok(true) => {
+                self.enqueue(id, iod_id);
+                None
+            }
+            Ok(false) => Some(Ok(Output::ConnectedUnix)),
+            Err(failure) => {
+                if let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) {
+                    iod.link = Link::Failed { failure };
+                }
+                Some(Err(failure))
+            }
+        }
     }
 
     fn start_read(&mut self, id: EventId, iod_id: IodId) -> Option<Result<Output, Failure>> {

@@ -10,7 +10,7 @@ use super::{Asked, Callback, Level, Record, Sink, Step};
 use crate::error::{During, Failure, SocketOption, errno_text};
 use crate::event::{End, Kind};
 use crate::op::Until;
-use crate::request::UnixKind;
+use crate::request::SocketKind;
 
 /// nsock's read timeout on Linux, which its line names. There is none here: packets are delivered at once.
 const PCAP_TO_MS: u32 = 200;
@@ -190,6 +190,16 @@ impl ClassicText<'_> {
                 "nsock_reconnect_ssl(): SSL reconnection requested (IOD #{iod}) (timeout: {limit}ms) EID {event}"
             ),
             Asked::ConnectUnix(kind) => self.connect_unix(f, kind, limit),
+            #[cfg(feature = "vsock")]
+            Asked::ConnectVsock { cid, port, kind: SocketKind::Stream } => write!(
+                f,
+                "nsock_connect_vsock_stream(): vsock stream connection requested to {cid}:{port} (IOD #{iod}) (timeout: {limit}ms) EID {event}"
+            ),
+            #[cfg(feature = "vsock")]
+            Asked::ConnectVsock { cid, port, kind: SocketKind::Datagram } => write!(
+                f,
+                "nsock_connect_vsock_datagram(): vsock dgram connection requested to {cid}:{port} (IOD #{iod}) EID {event}"
+            ),
             Asked::Read(Until::Any) => write!(
                 f,
                 "nsock_read(): Read request from IOD #{iod} [{peer}] (timeout: {limit}ms) EID {event}"
@@ -226,16 +236,16 @@ impl ClassicText<'_> {
         }
     }
 
-    fn connect_unix(&self, f: &mut fmt::Formatter<'_>, kind: UnixKind, limit: Millis) -> fmt::Result {
+    fn connect_unix(&self, f: &mut fmt::Formatter<'_>, kind: SocketKind, limit: Millis) -> fmt::Result {
         let iod = self.record.iod.unwrap_or_default();
         let event = self.record.event.unwrap_or_default();
         let path = String::from_utf8_lossy(self.record.payload);
         match kind {
-            UnixKind::Stream => write!(
+            SocketKind::Stream => write!(
                 f,
                 "nsock_connect_unixsock_stream(): UNIX domain socket (STREAM) connection requested to {path} (IOD #{iod}) (timeout: {limit}ms) EID {event}"
             ),
-            UnixKind::Datagram => write!(
+            SocketKind::Datagram => write!(
                 f,
                 "nsock_connect_unixsock_datagram(): UNIX domain socket (DGRAM) connection requested to {path} (IOD #{iod}) EID {event}"
             ),

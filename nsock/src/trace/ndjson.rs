@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Asked, Callback, Record, Sink, Step};
 use crate::error::errno_text;
 use crate::op::Until;
-use crate::request::UnixKind;
+use crate::request::SocketKind;
 
 /// Writes each record as one JSON object and a newline.
 ///
@@ -162,8 +162,16 @@ fn request(asked: Asked, put: &mut impl FnMut(&str, Value)) {
             put("to", to(address));
         }
         Asked::ReconnectSsl => call("reconnect_ssl"),
-        Asked::ConnectUnix(UnixKind::Stream) => call("connect_unixsock_stream"),
-        Asked::ConnectUnix(UnixKind::Datagram) => call("connect_unixsock_datagram"),
+        Asked::ConnectUnix(SocketKind::Stream) => call("connect_unixsock_stream"),
+        Asked::ConnectUnix(SocketKind::Datagram) => call("connect_unixsock_datagram"),
+        #[cfg(feature = "vsock")]
+        Asked::ConnectVsock { cid, port, kind } => {
+            call(match kind {
+                SocketKind::Stream => "connect_vsock_stream",
+                SocketKind::Datagram => "connect_vsock_datagram",
+            });
+            put("to", format!("{cid}:{port}").into());
+        }
         Asked::Read(Until::Any) => call("read"),
         Asked::Read(Until::Bytes(wanted)) => {
             call("readbytes");
