@@ -4,6 +4,7 @@ mod batch;
 mod cancel;
 mod deliver;
 mod iods;
+mod local;
 mod note;
 mod packets;
 mod progress;
