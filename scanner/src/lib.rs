@@ -18,6 +18,7 @@ pub mod services;
 pub mod signals;
 pub mod simulator;
 pub mod target;
+pub mod technique;
 pub mod template;
 pub mod top_ports;
 pub mod tracing;

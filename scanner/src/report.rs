@@ -9,11 +9,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use normal::{Destination, Normal, Style};
-pub use results::PortResults;
+pub use results::{PortResult, PortResults};
 pub use table::{Fold, port_table};
 
 use crate::plan::{Ending, HostStatus};
+use crate::ports::Protocol;
 use crate::target::Address;
+use crate::technique::Technique;
 use crate::verdict::{Errno, Verdict};
 
 /// Something that happened in a scan, as its consumers get to see it.
@@ -32,6 +34,11 @@ pub enum ScanEvent<'a> {
         port: u16,
         /// The system's words for what happened.
         result: &'a str,
+    },
+    /// A packet was sent or received.
+    Packet {
+        /// Its trace line, without the line's end.
+        line: &'a str,
     },
     /// A phase of the scan begins.
     PhaseStarted {
@@ -57,6 +64,8 @@ pub enum ScanEvent<'a> {
     OpenPort {
         /// The host's address.
         address: Address,
+        /// The port's protocol.
+        protocol: Protocol,
         /// The port.
         port: u16,
     },
@@ -73,11 +82,35 @@ pub enum ScanEvent<'a> {
 #[non_exhaustive]
 pub enum Phase {
     /// Which hosts are there?
-    Discovery,
+    Discovery(Sweep),
     /// What are they called?
     Names,
     /// Which of their ports are open?
-    Ports,
+    Ports(Technique),
+}
+
+/// How hosts are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sweep {
+    /// By probes that any host understands, near or far.
+    Ping,
+    /// By ARP, on the local link (RFC 826).
+    Arp,
+    /// By neighbor solicitations, on the local link (RFC 4861).
+    NeighborDiscovery,
+}
+
+impl Sweep {
+    /// The name in progress lines.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Ping => "Ping Scan",
+            Self::Arp => "ARP Ping Scan",
+            Self::NeighborDiscovery => "ND Ping Scan",
+        }
+    }
 }
 
 /// What is said at the beginning.

@@ -65,14 +65,15 @@ impl<W: Write> Consumer for Normal<W> {
             ScanEvent::Connect { at, to, port, result } => {
                 format!("CONN ({:.4}s) TCP localhost > {}:{port} => {result}\n", at.as_secs_f64(), to.ip())
             }
+            ScanEvent::Packet { line } => format!("{line}\n"),
             ScanEvent::PhaseStarted { phase, hosts, only, probes_per_host } if verbose => {
                 phase_started(phase, hosts, only, probes_per_host)
             }
             ScanEvent::PhaseCompleted { phase, elapsed, total } if verbose => {
                 phase_completed(phase, elapsed, total)
             }
-            ScanEvent::OpenPort { address, port } if verbose => {
-                format!("Discovered open port {port}/tcp on {address}\n")
+            ScanEvent::OpenPort { address, protocol, port } if verbose => {
+                format!("Discovered open port {port}/{protocol} on {address}\n")
             }
             ScanEvent::PhaseStarted { .. }
             | ScanEvent::PhaseCompleted { .. }
@@ -86,7 +87,7 @@ impl<W: Write> Consumer for Normal<W> {
         self.writer.write_all(text.as_bytes())?;
         // A trace line may wait for the others of its burst; what a host comes to may not.
         match event {
-            ScanEvent::Connect { .. } => Ok(()),
+            ScanEvent::Connect { .. } | ScanEvent::Packet { .. } => Ok(()),
             _ => self.writer.flush(),
         }
     }
@@ -107,9 +108,9 @@ fn banner(start: &Start, destination: Destination, style: Style) -> String {
 
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
-        Phase::Discovery => "Ping Scan",
+        Phase::Discovery(sweep) => sweep.title(),
         Phase::Names => "Parallel DNS resolution",
-        Phase::Ports => "Connect Scan",
+        Phase::Ports(technique) => technique.title(),
     }
 }
 
@@ -131,10 +132,12 @@ fn phase_completed(phase: Phase, elapsed: Duration, total: usize) -> String {
     let s = if total == 1 { "" } else { "s" };
     match phase {
         Phase::Names => format!("Completed {name} of {total} host{s}. at {time}, {seconds:.2}s elapsed\n"),
-        Phase::Discovery => {
+        Phase::Discovery(_) => {
             format!("Completed {name} at {time}, {seconds:.2}s elapsed ({total} total hosts)\n")
         }
-        Phase::Ports => format!("Completed {name} at {time}, {seconds:.2}s elapsed ({total} total ports)\n"),
+        Phase::Ports(_) => {
+            format!("Completed {name} at {time}, {seconds:.2}s elapsed ({total} total ports)\n")
+        }
     }
 }
 

@@ -1,24 +1,39 @@
-//! The results of a host's ports, in four bytes each.
+//! The results of a host's ports, in six bytes each.
 
+use crate::ports::Protocol;
 use crate::verdict::{PortState, Verdict};
 
 /// Ports and their verdicts; a verdict that many ports share is kept once.
 #[derive(Debug, Clone, Default)]
 pub struct PortResults {
     verdicts: Vec<Verdict>,
-    /// Port and index into `verdicts`.
-    ports: Vec<(u16, u16)>,
+    /// Protocol, port and index into `verdicts`.
+    ports: Vec<(Protocol, u16, u16)>,
+}
+
+/// The result of one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PortResult {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Its number.
+    pub port: u16,
+    /// Its state, and what proves it.
+    pub verdict: Verdict,
 }
 
 impl PortResults {
     /// Adds the result of a port.
-    pub fn add(&mut self, port: u16, verdict: Verdict) {
-        let index = self.verdicts.iter().rposition(|&known| known == verdict).unwrap_or_else(|| {
+    pub fn add(&mut self, protocol: Protocol, port: u16, verdict: Verdict) {
+        let known = self.verdicts.iter().rposition(|&known| known == verdict);
+        let index = known.or_else(|| {
             self.verdicts.push(verdict);
-            self.verdicts.len() - 1
+            Some(self.verdicts.len() - 1)
         });
-        // There are no more verdicts than ports, so the index fits.
-        self.ports.push((port, u16::try_from(index).unwrap_or(u16::MAX)));
+        // With three protocols there may be more verdicts than an index can name, though no scan has come near.
+        let index = index.and_then(|index| u16::try_from(index).ok()).unwrap_or(u16::MAX);
+        self.ports.push((protocol, port, index));
     }
 
     /// The number of ports.
@@ -33,14 +48,17 @@ impl PortResults {
         self.ports.is_empty()
     }
 
-    /// The ports by number, with their verdicts.
+    /// The results by protocol and number.
     #[must_use]
-    pub fn sorted(&self) -> Vec<(u16, Verdict)> {
+    pub fn sorted(&self) -> Vec<PortResult> {
         let mut ports = self.ports.clone();
         ports.sort_unstable();
         ports
             .into_iter()
-            .filter_map(|(port, index)| Some((port, *self.verdicts.get(usize::from(index))?)))
+            .filter_map(|(protocol, port, index)| {
+                let verdict = *self.verdicts.get(usize::from(index))?;
+                Some(PortResult { protocol, port, verdict })
+            })
             .collect()
     }
 

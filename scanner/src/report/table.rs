@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::PortResults;
+use super::{PortResult, PortResults};
 use crate::ports::Protocol;
 use crate::services;
 use crate::verdict::{PortState, Verdict};
@@ -49,11 +49,11 @@ impl Fold {
 pub fn port_table(results: &PortResults, title: &str, target: IpAddr, fold: Fold, reasons: bool) -> String {
     let ports = results.sorted();
     let mut counts: BTreeMap<PortState, usize> = BTreeMap::new();
-    for (_, verdict) in &ports {
-        *counts.entry(verdict.state).or_default() += 1;
+    for result in &ports {
+        *counts.entry(result.verdict.state).or_default() += 1;
     }
     let folded = |state: PortState| fold.folds(state, counts.get(&state).copied().unwrap_or(0));
-    let (hidden, shown): (Vec<_>, Vec<_>) = ports.iter().partition(|(_, verdict)| folded(verdict.state));
+    let (hidden, shown): (Vec<_>, Vec<_>) = ports.iter().partition(|result| folded(result.verdict.state));
     let mut text = String::new();
     if shown.is_empty() {
         let (count, noun) = (ports.len(), if ports.len() == 1 { "port" } else { "ports" });
@@ -73,10 +73,11 @@ pub fn port_table(results: &PortResults, title: &str, target: IpAddr, fold: Fold
 
 /// `98 filtered tcp ports (no-response), 59 closed tcp ports (conn-refused)`: states by falling count, and in a state the
 /// reasons by falling count.
-fn not_shown(hidden: &[(u16, Verdict)]) -> String {
-    let mut states: BTreeMap<PortState, BTreeMap<String, usize>> = BTreeMap::new();
-    for (_, verdict) in hidden {
-        *states.entry(verdict.state).or_default().entry(verdict.reason.to_string()).or_default() += 1;
+fn not_shown(hidden: &[PortResult]) -> String {
+    let mut states: BTreeMap<PortState, BTreeMap<(String, Protocol), usize>> = BTreeMap::new();
+    for PortResult { protocol, verdict, .. } in hidden {
+        let kind = (verdict.reason.to_string(), *protocol);
+        *states.entry(verdict.state).or_default().entry(kind).or_default() += 1;
     }
     let mut states: Vec<_> = states.into_iter().collect();
     states.sort_by_key(|(_, reasons)| Reverse(reasons.values().sum::<usize>()));
@@ -84,22 +85,22 @@ fn not_shown(hidden: &[(u16, Verdict)]) -> String {
     for (state, reasons) in states {
         let mut reasons: Vec<_> = reasons.into_iter().collect();
         reasons.sort_by_key(|(_, count)| Reverse(*count));
-        for (reason, count) in reasons {
+        for ((reason, protocol), count) in reasons {
             let noun = if count == 1 { "port" } else { "ports" };
-            items.push(format!("{count} {state} tcp {noun} ({reason})"));
+            items.push(format!("{count} {state} {protocol} {noun} ({reason})"));
         }
     }
     items.join(", ")
 }
 
-fn table(ports: &[(u16, Verdict)], target: IpAddr, reasons: bool) -> String {
+fn table(ports: &[PortResult], target: IpAddr, reasons: bool) -> String {
     let mut rows = vec![vec!["PORT".to_owned(), "STATE".to_owned(), "SERVICE".to_owned()]];
     if reasons {
         rows[0].push("REASON".to_owned());
     }
-    for (port, verdict) in ports {
-        let service = services::name(*port, Protocol::Tcp).unwrap_or("unknown");
-        let mut row = vec![format!("{port}/tcp"), verdict.state.to_string(), service.to_owned()];
+    for PortResult { protocol, port, verdict } in ports {
+        let service = services::name(*port, *protocol).unwrap_or("unknown");
+        let mut row = vec![format!("{port}/{protocol}"), verdict.state.to_string(), service.to_owned()];
         if reasons {
             row.push(reason(verdict, target));
         }
@@ -141,7 +142,7 @@ mod tests {
     fn results(ports: impl IntoIterator<Item = (u16, PortState, Reason)>) -> PortResults {
         let mut results = PortResults::default();
         for (port, state, reason) in ports {
-            results.add(port, Verdict::new(state, reason));
+            results.add(Protocol::Tcp, port, Verdict::new(state, reason));
         }
         results
     }

@@ -6,6 +6,7 @@ use nsock::Io;
 
 use super::{Scan, Stage};
 use crate::plan::{Ending, HostId, HostStatus, HostSummary, PlanEvent};
+use crate::ports::Protocol;
 use crate::report::ScanEvent;
 use crate::verdict::{PortState, Verdict};
 
@@ -52,10 +53,10 @@ impl Scan {
 
     pub(super) fn port_known(&mut self, id: HostId, port: u16, verdict: Verdict) {
         let Some(host) = self.host_mut(id) else { return };
-        host.report.ports.add(port, verdict);
+        host.report.ports.add(Protocol::Tcp, port, verdict);
         let address = host.report.address;
         if verdict.state == PortState::Open {
-            self.tell(ScanEvent::OpenPort { address, port });
+            self.tell(ScanEvent::OpenPort { address, protocol: Protocol::Tcp, port });
         }
     }
 

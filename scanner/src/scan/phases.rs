@@ -6,7 +6,8 @@ use nsock::Io;
 
 use super::{Course, GROUP_MAX, Index, Lookup, Name, Scan, Stage};
 use crate::plan::{Driver, HostStart, Plan, Settings};
-use crate::report::{Phase, ScanEvent};
+use crate::report::{Phase, ScanEvent, Sweep};
+use crate::technique::Technique;
 use crate::verdict::Reason;
 
 impl Scan {
@@ -44,7 +45,7 @@ impl Scan {
             .collect();
         if !asked.is_empty() {
             let probes = settings.methods.len();
-            self.tell_phase_started(Phase::Discovery, &asked, probes);
+            self.tell_phase_started(Phase::Discovery(Sweep::Ping), &asked, probes);
         }
         self.begin_plan(settings, now);
         for index in self.unreported.clone() {
@@ -93,7 +94,7 @@ impl Scan {
         }
         if !up.is_empty() {
             let ports = self.options.settings.ports.len();
-            self.tell_phase_started(Phase::Ports, &up, ports);
+            self.tell_phase_started(Phase::Ports(Technique::Connect), &up, ports);
         }
         self.begin_plan(self.options.settings.clone(), now);
         for index in up {
@@ -161,7 +162,7 @@ impl Scan {
             self.unreported.iter().filter(|index| self.start_of(**index) == HostStart::Discover).count();
         if total > 0 {
             let elapsed = now.saturating_duration_since(self.stage_since);
-            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Discovery, elapsed, total });
+            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Discovery(Sweep::Ping), elapsed, total });
         }
     }
 
@@ -170,7 +171,7 @@ impl Scan {
         if scanned > 0 {
             let elapsed = now.saturating_duration_since(self.stage_since);
             let total = scanned * self.options.settings.ports.len();
-            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Ports, elapsed, total });
+            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Ports(Technique::Connect), elapsed, total });
         }
     }
 }
