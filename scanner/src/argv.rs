@@ -239,13 +239,18 @@ impl Normalizer {
             match letter {
                 b's' => return self.scan_types(after).map_err(Some),
                 b'P' => return self.ping_type(after).map_err(Some),
+                // An older spelling, which the reference still has.
+                b'M' => {
+                    self.remember_value("--max-parallelism", *letter, after);
+                    return Ok(());
+                }
                 b'p' | b'T' => {
                     self.short_value(*letter, after);
                     return Ok(());
                 }
                 b'v' => rest = self.level("--verbose", b'v', after),
                 b'd' => rest = self.level("--debug", b'd', after),
-                b'F' | b'n' | b'R' | b'4' | b'6' | b'h' | b'V' => {
+                b'F' | b'n' | b'R' | b'r' | b'4' | b'6' | b'h' | b'V' => {
                     self.result.push_joined("-", OsStr::from_bytes(&[*letter]));
                 }
                 _ => {
@@ -285,6 +290,16 @@ impl Normalizer {
             || Refusal::PingType(Escaped::new(kind).to_string()),
             |instead| Refusal::NotSupported { typed: format!("-P{}", char::from(kind[0])), instead },
         ))
+    }
+
+    /// Writes a short option that is a long one in disguise, with its value.
+    fn remember_value(&mut self, canonical: &'static str, letter: u8, glued: &[u8]) {
+        self.result.remember(canonical, &[b'-', letter]);
+        let value = if glued.is_empty() { self.take() } else { Some(OsStr::from_bytes(glued).to_owned()) };
+        match value {
+            Some(value) => self.result.push_joined(&format!("{canonical}="), &value),
+            None => self.result.push(canonical),
+        }
     }
 
     /// Writes a short option with its value, glued unless that would read as another option (`-p acket-trace`).

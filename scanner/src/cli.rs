@@ -3,6 +3,7 @@
 
 mod definition;
 pub mod help;
+mod pace;
 mod values;
 
 use std::ffi::OsString;
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::argv::{Normalized, normalize};
-use crate::target::Families;
+use crate::pace::Pace;
+use crate::target::{Families, Shard};
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +63,16 @@ pub struct Arguments {
     pub exclude_ports: Option<String>,
     /// `-T`.
     pub timing: Timing,
-    /// `--max-retries`.
-    pub max_retries: Option<u8>,
+    /// The pace asked for over that of the template.
+    pub pace: Pace,
+    /// `-r`: ports by number.
+    pub ascending: bool,
+    /// `--randomize-hosts`.
+    pub randomize_hosts: bool,
+    /// `--shard`: which of several machines' hosts.
+    pub shard: Option<Shard>,
+    /// `--workers`: how many threads send probes.
+    pub workers: Option<u32>,
     /// `--seed`.
     pub seed: Option<u64>,
     /// `--open`.

@@ -17,8 +17,10 @@ pub use error::ConfigError;
 
 use crate::cli::{Arguments, Discovery, LEVEL_MAX, Level, NameLookup, PacketTrace, Timing};
 use crate::escape::Escaped;
+use crate::pace::Pace;
+use crate::plan::PortOrder;
 use crate::ports::{PortList, PortListWarning, Ports, Protocol};
-use crate::target::{Origin, TargetList};
+use crate::target::{Origin, Shard, TargetList};
 use crate::top_ports;
 
 /// What a connect scan looks at.
@@ -43,8 +45,16 @@ pub struct Config {
     pub name_source: NameSource,
     /// The timing template.
     pub timing: Timing,
-    /// The most repetitions of a probe, if the user has set it.
-    pub max_retries: Option<u8>,
+    /// The pace asked for over that of the template.
+    pub pace: Pace,
+    /// The order of a host's ports.
+    pub port_order: PortOrder,
+    /// Whether the order of hosts is shuffled.
+    pub randomize_hosts: bool,
+    /// Which hosts are ours, where several machines share a scan.
+    pub shard: Shard,
+    /// How many threads send probes, if the user says so.
+    pub workers: Option<u32>,
     /// The seed of the probe order, if the user has set it.
     pub seed: Option<u64>,
     /// Whether only open ports are reported, and hosts that have some.
@@ -122,7 +132,7 @@ impl Config {
         arguments: &Arguments,
         read: &mut dyn FnMut(Input<'_>) -> io::Result<Vec<u8>>,
     ) -> Result<Self, ConfigError> {
-        let mut warnings = Vec::new();
+        let mut warnings = arguments.pace.warnings();
         let (ports, excluded) = ports(arguments, &mut warnings)?;
         let discovery_ports = discovery_ports(arguments, &excluded, &mut warnings);
         let output_normal = output("-oN", arguments.output_normal.as_deref())?;
@@ -144,7 +154,11 @@ impl Config {
             name_lookup: arguments.name_lookup,
             name_source,
             timing: arguments.timing,
-            max_retries: arguments.max_retries,
+            pace: arguments.pace,
+            port_order: if arguments.ascending { PortOrder::Ascending } else { PortOrder::Seeded },
+            randomize_hosts: arguments.randomize_hosts,
+            shard: arguments.shard.unwrap_or(Shard::WHOLE),
+            workers: arguments.workers,
             seed: arguments.seed,
             open_only: arguments.open,
             reason: arguments.reason || verbosity >= 2 || debug >= 1,

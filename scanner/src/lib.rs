@@ -8,6 +8,7 @@ pub mod exit;
 pub mod limits;
 pub mod lookup;
 pub mod order;
+pub mod pace;
 pub mod pacer;
 pub mod plan;
 pub mod ports;

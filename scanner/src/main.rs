@@ -14,9 +14,9 @@ use scanner::config::{Config, Input, NameSource, Output};
 use scanner::exit::Exit;
 use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, system_name};
 use scanner::plan::{Method, Settings};
-use scanner::report::{Consumer, Destination, Normal, ScanEvent, Start, Style};
-use scanner::scan::{Course, Lookup, NameService, Options, Presumed, Scan, SystemNames};
-use scanner::target::TargetSet;
+use scanner::report::{Consumer, Cut, Destination, Normal, ScanEvent, Start, Style};
+use scanner::scan::{Course, GROUP_MAX, Lookup, NameService, Options, Presumed, Scan, SystemNames};
+use scanner::target::{HostOrder, TargetSet, TooManyToShuffle, Walk};
 use scanner::template::Template;
 use scanner::tracing::{TraceFile, Tracing};
 use scanner::verdict::Errno;
@@ -126,6 +126,8 @@ fn consumers(config: &Config) -> Result<Vec<Box<dyn Consumer>>, Stop> {
     style.debug = config.debug;
     style.reasons = config.reason;
     style.open_only = config.open_only;
+    style.show_rate = config.debug > 0 || config.pace.min_rate.is_some() || config.pace.max_rate.is_some();
+    style.answer_limits = config.pace.answer_limits;
     style.show_down = config.name_lookup == NameLookup::Always;
     let mut consumers: Vec<Box<dyn Consumer>> = Vec::new();
     let on_stdout = [&config.output_normal, &config.trace_out].contains(&&Some(Output::Stdout));
@@ -233,9 +235,8 @@ fn settings(config: &Config) -> Settings {
     let mut settings = Settings::new(template, config.ports.of(ports::Protocol::Tcp).iter().collect());
     settings.methods = config.discovery_ports.iter().map(|&port| Method::Connect(port)).collect();
     settings.seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
-    if let Some(retries) = config.max_retries {
-        settings.timing.retries_max = retries;
-    }
+    settings.port_order = config.port_order;
+    config.pace.apply(&mut settings);
     settings
 }
 
@@ -258,6 +259,8 @@ fn options(config: &Config, tracing: &Tracing, started: Instant) -> Result<Optio
         _ => Lookup::HostsUp,
     };
     options.trace_connects = tracing.shows_connects();
+    options.group_max = config.pace.hosts_max.map_or(GROUP_MAX, |most| most as usize).min(GROUP_MAX);
+    options.runtime_max = config.pace.runtime_max;
     options.tell_overcome_trouble = config.verbosity > 0;
     Ok(options)
 }
@@ -280,7 +283,15 @@ fn run(
     let options = options(config, tracing, started)?;
     let seed = options.settings.seed;
     let now = pool.now();
-    let mut scan = Scan::new(options, targets, names, consumers, now);
+    let order = match config.randomize_hosts {
+        true => HostOrder::Shuffled { seed },
+        false => HostOrder::Given,
+    };
+    let walk = Walk::new(&targets, order, config.shard).map_err(|TooManyToShuffle { .. }| {
+        let why = "--randomize-hosts: fewer than 2^63 addresses can be shuffled; leave it out";
+        Stop(Exit::Usage, why.to_owned())
+    })?;
+    let mut scan = Scan::new(options, targets, walk, names, consumers, now);
     let banner_time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string();
     let start = Start::new(command_line(), banner_time, file_time(), seed);
     scan.tell(ScanEvent::Started(&start));
@@ -302,7 +313,7 @@ fn run(
     }
     Ok(match interrupted {
         Some(exit) => exit,
-        None if summary.unknown > 0 || bad_targets > 0 => Exit::Partial,
+        None if summary.unknown > 0 || bad_targets > 0 || summary.cut == Cut::OutOfTime => Exit::Partial,
         None => Exit::Done,
     })
 }

@@ -54,7 +54,7 @@ pub use event::{
     Ending, HostId, HostStatus, HostSummary, Next, PlanEvent, Probe, ProbeId, ProbeKind, Statistics,
 };
 pub use host::HALF_OPEN_PER_HOST_MAX;
-pub use settings::{Driver, HostStart, Method, PortOrder, Settings};
+pub use settings::{AnswerLimits, Driver, HostStart, Method, PortOrder, Settings};
 
 use calendar::Calendar;
 use discovery::Discovery;

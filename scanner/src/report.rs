@@ -12,6 +12,7 @@ pub use normal::{Destination, Normal, Style};
 pub use results::{PortResult, PortResults};
 pub use table::{Fold, port_table};
 
+use crate::pacer::Rate;
 use crate::plan::{Ending, HostStatus};
 use crate::ports::Protocol;
 use crate::target::Address;
@@ -155,6 +156,8 @@ pub struct HostReport {
     pub ports: PortResults,
     /// How its scan ended.
     pub ending: Ending,
+    /// The host limits the rate of its answers to about this.
+    pub answers_limited: Option<Rate>,
     /// Ports without a result, because the scan of it was cut short.
     pub ports_unfinished: u32,
     /// Wall-clock time at which its scan began, for `-vv` and `-d`.
@@ -176,6 +179,7 @@ impl HostReport {
             latency: None,
             ports: PortResults::default(),
             ending: Ending::Complete,
+            answers_limited: None,
             ports_unfinished: 0,
             scanned_at: String::new(),
             elapsed: Duration::ZERO,
@@ -222,10 +226,25 @@ pub struct Summary {
     pub unknown: u64,
     /// Whether a host that answered no probe may only be hiding.
     pub may_be_hiding: bool,
-    /// Whether the scan was cut short by the user.
-    pub interrupted: bool,
+    /// Whether the scan was cut short, and by what.
+    pub cut: Cut,
+    /// Probes sent, retransmissions included.
+    pub probes_sent: u64,
     /// Whether the words for local trouble are to be shown even though all of it was overcome.
     pub tell_overcome_trouble: bool,
+}
+
+/// What cut a scan short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cut {
+    /// Nothing: it went to its end.
+    #[default]
+    Not,
+    /// The user, by a signal.
+    Interrupted,
+    /// The time it was given (`--max-runtime`).
+    OutOfTime,
 }
 
 /// Takes events in the order they happen.

@@ -12,20 +12,20 @@ mod probes;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use nsock::{EventId, Io, IodId, Pool};
 
 use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Settings, Statistics};
-use crate::report::{Consumer, HostReport, ScanEvent, Summary};
-use crate::target::{Address, Cursor, TargetSet};
+use crate::report::{Consumer, Cut, HostReport, ScanEvent, Summary};
+use crate::target::{Address, TargetSet, Walk};
 use crate::verdict::{Errno, Reason};
 
 pub use names::{NameService, SystemNames};
 
 /// Hosts of a group, where the scan goes group by group.
-const GROUP_MAX: usize = 4096;
+pub const GROUP_MAX: usize = 4096;
 
 /// Which hosts count as up without being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,10 @@ pub struct Options {
     pub trace_connects: bool,
     /// Whether local trouble is told even if all of it was overcome.
     pub tell_overcome_trouble: bool,
+    /// Hosts of a group, where the scan goes group by group.
+    pub group_max: usize,
+    /// When the scan ends by itself, with what is known by then.
+    pub runtime_max: Option<Duration>,
     /// When the program was started.
     pub started: Instant,
 }
@@ -95,6 +99,8 @@ impl Options {
             lookup: Lookup::Nobody,
             trace_connects: false,
             tell_overcome_trouble: false,
+            group_max: GROUP_MAX,
+            runtime_max: None,
             started,
         }
     }
@@ -137,7 +143,7 @@ enum Stage {
 pub struct Scan {
     options: Options,
     targets: TargetSet,
-    cursor: Cursor,
+    walk: Walk,
     plan: Plan,
     stage: Stage,
     stage_since: Instant,
@@ -152,6 +158,8 @@ pub struct Scan {
     unreported: VecDeque<Index>,
     next_index: Index,
     timer: Option<(EventId, Instant)>,
+    /// The end of the time the scan is given.
+    deadline: Option<EventId>,
     consumers: Vec<Box<dyn Consumer>>,
     summary: Summary,
     statistics: Statistics,
@@ -162,11 +170,12 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Plans a scan of these targets. The consumers get the events in the order given here.
+    /// Plans a scan of these targets, in the order of `walk`. The consumers get the events in the order given here.
     #[must_use]
     pub fn new(
         options: Options,
         targets: TargetSet,
+        walk: Walk,
         names: NameService,
         consumers: Vec<Box<dyn Consumer>>,
         now: Instant,
@@ -175,7 +184,7 @@ impl Scan {
         Self {
             options,
             targets,
-            cursor: Cursor::default(),
+            walk,
             plan,
             stage: Stage::Over,
             stage_since: now,
@@ -187,6 +196,7 @@ impl Scan {
             unreported: VecDeque::new(),
             next_index: 0,
             timer: None,
+            deadline: None,
             consumers,
             summary: Summary::default(),
             statistics: Statistics::default(),
@@ -206,16 +216,24 @@ impl Scan {
     /// # Errors
     /// The event loop's.
     pub fn run(&mut self, pool: &mut Pool<Self>) -> Result<(), nsock::Error> {
+        if let Some(limit) = self.options.runtime_max {
+            let left = limit.saturating_sub(pool.now().saturating_duration_since(self.options.started));
+            let event = pool.timer_create(left, |scan: &mut Self, io, _| {
+                scan.deadline = None;
+                scan.stop(io, Cut::OutOfTime);
+            });
+            self.deadline = Some(event);
+        }
         self.begin_group(pool);
         self.pump(pool);
         pool.run(self, None)?;
         Ok(())
     }
 
-    /// Ends the scan: nothing more is sent, and what is known is reported.
-    pub fn stop(&mut self, io: &mut Io<Self>) {
+    /// Cuts the scan short: nothing more is sent, and what is known is reported.
+    pub fn stop(&mut self, io: &mut Io<Self>, cut: Cut) {
         self.stage = Stage::Over;
-        self.summary.interrupted = true;
+        self.summary.cut = cut;
         self.plan.stop(io.now());
         self.drain_events(io);
         self.count_plan();
@@ -238,6 +256,9 @@ impl Scan {
         }
         if let Some((timer, _)) = self.timer.take() {
             io.forget(timer);
+        }
+        if let Some(deadline) = self.deadline.take() {
+            io.forget(deadline);
         }
         if let NameService::Resolver(driver) = &mut self.names {
             driver.detach(io);
@@ -265,7 +286,8 @@ impl Scan {
             may_be_hiding: self.summary.hosts == 1
                 && down == 1
                 && self.statistics.unknown == 0
-                && !self.summary.interrupted,
+                && self.summary.cut == Cut::Not,
+            probes_sent: self.statistics.sent,
             tell_overcome_trouble: self.options.tell_overcome_trouble,
             ..self.summary.clone()
         }
@@ -335,7 +357,7 @@ impl Scan {
         loop {
             let now = io.now();
             while self.stage == Stage::Whole && self.plan.wants_hosts() {
-                let Some(address) = self.targets.next_after(&mut self.cursor) else {
+                let Some(address) = self.walk.next(&self.targets) else {
                     self.plan.end_of_hosts();
                     break;
                 };

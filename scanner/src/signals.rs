@@ -11,6 +11,7 @@ use signal_hook::{flag, low_level};
 use nsock::{Io, IodId};
 
 use crate::exit::Exit;
+use crate::report::Cut;
 use crate::scan::Scan;
 use crate::tracing::SIGNALS;
 
@@ -65,7 +66,7 @@ pub fn stop_on_signals(io: &mut Io<Scan>) -> io::Result<Watch> {
         let iod = io.iod_adopt(&reader).map_err(io::Error::other)?;
         io.read(iod, None, |scan: &mut Scan, io, event| {
             if event.outcome.is_ok() {
-                scan.stop(io);
+                scan.stop(io, Cut::Interrupted);
             }
         });
         Ok(iod)

@@ -9,6 +9,7 @@ mod list;
 mod octets;
 mod set;
 mod spec;
+mod walk;
 mod words;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use list::{Directory, Origin, PROBLEMS_MAX, Resolved, TargetList, TargetProb
 pub use octets::OctetPattern;
 pub use set::{Cursor, GivenName, Iter, TargetSet};
 pub use spec::{TargetError, TargetFault, TargetSpec};
+pub use walk::{HostOrder, Shard, TooManyToShuffle, Walk};
 pub use words::{WORD_BYTES_MAX, Word, words};
 
 /// Which address families are scanned.

@@ -42,6 +42,23 @@ pub(super) const LONGS: &[Long] = &[
     plain("--dns-servers", Value::Required),
     plain("--system-dns", Value::None),
     plain("--max-retries", Value::Required),
+    plain("--min-rate", Value::Required),
+    plain("--max-rate", Value::Required),
+    plain("--scan-delay", Value::Required),
+    plain("--max-scan-delay", Value::Required),
+    plain("--initial-rtt-timeout", Value::Required),
+    plain("--min-rtt-timeout", Value::Required),
+    plain("--max-rtt-timeout", Value::Required),
+    plain("--host-timeout", Value::Required),
+    plain("--min-parallelism", Value::Required),
+    plain("--max-parallelism", Value::Required),
+    plain("--min-hostgroup", Value::Required),
+    plain("--max-hostgroup", Value::Required),
+    plain("--max-runtime", Value::Required),
+    plain("--shard", Value::Required),
+    plain("--workers", Value::Required),
+    plain("--defeat-rst-ratelimit", Value::None),
+    plain("--randomize-hosts", Value::None),
     plain("--open", Value::None),
     plain("--reason", Value::None),
     plain("--seed", Value::Required),
@@ -56,7 +73,8 @@ pub(super) const LONGS: &[Long] = &[
 ];
 
 /// Options of one dash and two letters, by the long option they are.
-const DISGUISES: &[(&str, &str)] = &[("oN", "--output-normal"), ("iL", "--input-list")];
+const DISGUISES: &[(&str, &str)] =
+    &[("oN", "--output-normal"), ("iL", "--input-list"), ("rH", "--randomize-hosts")];
 
 /// A prefix of this many characters with one dash is an abbreviation even where it could be a cluster of short options:
 /// `-pack` is no list of ports.
@@ -127,5 +145,5 @@ fn by_prefix(prefix: &str) -> Found {
 fn starts_cluster(word: &str) -> bool {
     word.bytes()
         .next()
-        .is_some_and(|letter| b"sPpTvdFnR46hV".contains(&letter) || refused::short(letter).is_some())
+        .is_some_and(|letter| b"sPpTMvdFnRr46hV".contains(&letter) || refused::short(letter).is_some())
 }

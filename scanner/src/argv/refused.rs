@@ -13,8 +13,7 @@ const PING: &str =
 const NORMAL_ONLY: &str = "results are written by -oN FILE, trace records by --trace-out FILE";
 const OWN_PACKETS: &str = "connect scans send no packets of their own making; leave it out";
 const SYSTEM_ROUTES: &str = "the system chooses interface and source address; leave it out";
-const OWN_PACE: &str = "the scan sets its own pace; choose a template with -T0 to -T5";
-const OWN_RETRIES: &str = "the scan sets its own time-outs; use -T0 to -T5 and --max-retries";
+const OWN_PACE: &str = "the scan sets its own pace; choose a template with -T0 to -T5, or --max-rate";
 const OWN_DATA: &str = "tables are built in; choose ports with -p";
 const OWN_FILES: &str = "files are written afresh; give each run its own name with -oN FILE";
 
@@ -55,8 +54,6 @@ const SHORTS: &[(u8, &str)] = &[
     (b'b', NO_IDLE),
     (b'I', "the owner of a service is not asked for; leave it out"),
     (b'm', "grepable output is not available; results are written by -oN FILE"),
-    (b'M', OWN_PACE),
-    (b'r', "ports are tried in an order that --seed repeats; the report is sorted by port"),
     (b'o', "say which format, as in -oN FILE"),
     (b'i', "say where the targets are, as in -iL FILE"),
 ];
@@ -73,7 +70,6 @@ const DISGUISED: &[(&str, &str)] = &[
     ("iR", "targets are not picked at random; name them, or read them with -iL FILE"),
     ("sI", NO_IDLE),
     ("ff", OWN_PACKETS),
-    ("rH", "hosts are scanned in the order given; shuffle the file of -iL instead"),
 ];
 
 /// Long options by name.
@@ -87,25 +83,13 @@ const LONGS: &[(&str, &str)] = &[
     ("data-string", OWN_PACKETS),
     ("datadir", OWN_DATA),
     ("defeat-icmp-ratelimit", OWN_PACE),
-    ("defeat-rst-ratelimit", OWN_PACE),
     ("deprecated-xml-osclass", NORMAL_ONLY),
     ("disable-arp-ping", PING),
     ("discovery-ignore-rst", PING),
-    ("host-timeout", "no host is given up early; interrupt the run, and what is known is reported"),
     ("iflist", "interfaces are not listed; ask the system with `ip address`"),
-    ("initial-rtt-timeout", OWN_RETRIES),
     ("ip-options", OWN_PACKETS),
     ("log-errors", "errors go to stderr; redirect it"),
-    ("max-hostgroup", OWN_PACE),
     ("max-os-tries", NO_OS),
-    ("max-parallelism", OWN_PACE),
-    ("max-rate", OWN_PACE),
-    ("max-rtt-timeout", OWN_RETRIES),
-    ("max-scan-delay", OWN_PACE),
-    ("min-hostgroup", OWN_PACE),
-    ("min-parallelism", OWN_PACE),
-    ("min-rate", OWN_PACE),
-    ("min-rtt-timeout", OWN_RETRIES),
     ("mtu", OWN_PACKETS),
     ("no-stylesheet", NORMAL_ONLY),
     ("nogcc", OWN_PACE),
@@ -116,12 +100,10 @@ const LONGS: &[(&str, &str)] = &[
     ("port-ratio", "there are no measured frequencies of ports to compare with; use --top-ports N"),
     ("privileged", "-sT needs no privileges; leave it out"),
     ("proxies", "scans through proxies are not available; leave it out"),
-    ("randomize-hosts", "hosts are scanned in the order given; shuffle the file of -iL instead"),
     ("release-memory", "memory is released anyway; leave it out"),
     ("resolve-all", "the first address of a name is scanned; name the others too"),
     ("resume", "a run cannot be resumed; scan what is missing with -iL FILE"),
     ("route-dst", "routes are not shown; ask the system with `ip route get`"),
-    ("scan-delay", OWN_PACE),
     ("scanflags", RAW_SCAN),
     ("script", NO_SCRIPTS),
     ("script-args", NO_SCRIPTS),

@@ -26,9 +26,17 @@ pub(super) fn command() -> Command {
             valued("ports").short('p'),
             valued("timing").short('T'),
         ])
-        .args([flag("fast").short('F'), flag("never").short('n'), flag("always").short('R')])
+        .args([
+            flag("fast").short('F'),
+            flag("never").short('n'),
+            flag("always").short('R'),
+            flag("ascending").short('r'),
+        ])
         .args([flag("v4").short('4'), flag("v6").short('6')])
-        .args(["open", "reason", "system-dns"].map(|name| flag(name).long(name)))
+        .args(
+            ["open", "reason", "system-dns", "defeat-rst-ratelimit", "randomize-hosts"]
+                .map(|name| flag(name).long(name)),
+        )
         .args(
             [
                 "top-ports",
@@ -37,6 +45,21 @@ pub(super) fn command() -> Command {
                 "excludefile",
                 "dns-servers",
                 "max-retries",
+                "min-rate",
+                "max-rate",
+                "scan-delay",
+                "max-scan-delay",
+                "initial-rtt-timeout",
+                "min-rtt-timeout",
+                "max-rtt-timeout",
+                "host-timeout",
+                "min-parallelism",
+                "max-parallelism",
+                "min-hostgroup",
+                "max-hostgroup",
+                "max-runtime",
+                "shard",
+                "workers",
                 "seed",
                 "trace-out",
             ]
@@ -87,8 +110,10 @@ pub(super) fn explain(why: &clap::Error, normalized: &Normalized) -> UsageError 
         ErrorKind::UnknownArgument => {
             let suggested = text(ContextKind::SuggestedArg);
             let hint = match suggested.as_str() {
-                "" => "see scanner -h for a summary of options".to_owned(),
-                similar => format!("did you mean '{}'?", name_of(normalized, similar)),
+                similar if is_typo(canonical, similar) => {
+                    format!("did you mean '{}'?", name_of(normalized, similar))
+                }
+                _ => "see scanner -h for a summary of options".to_owned(),
             };
             format!("unrecognized option '{name}'; {hint}")
         }
@@ -101,6 +126,11 @@ pub(super) fn explain(why: &clap::Error, normalized: &Normalized) -> UsageError 
         }
     };
     UsageError::new(message)
+}
+
+/// Whether a word can be a slip of the finger in `option`; clap also suggests what only looks alike.
+fn is_typo(word: &str, option: &str) -> bool {
+    !option.is_empty() && strsim::osa_distance(word, option) <= 2.max(option.len() / 4)
 }
 
 /// Takes every value of an option.

@@ -11,9 +11,8 @@ Usage: scanner [options] target...
   -sT                 TCP connect scan (the default)
   -p 22,80-90,http*   ports; -p- all; -F the 100 likeliest; --top-ports N
   --exclude-ports P   leave these ports out
-  -T0..-T5            pace, from paranoid to insane (default -T3)
-  --max-retries N     repeat an unanswered probe at most N times
-  --seed N            repeat the probe order of an earlier run
+  -T0..-T5            pace, from paranoid to insane (default -T3); --help has
+                      rates, delays, time-outs (--max-rate, --host-timeout, ...)
   -n, -R              look up names never, for all (default: of hosts up)
   --dns-servers A,B   ask these name servers; --system-dns: ask the system
   --open, --reason    show open ports only; show why a port has its state
@@ -69,7 +68,26 @@ PORTS
 PACE
   -T0 ... -T5         Paranoid, sneaky, polite, normal, aggressive, insane; by
                       number or name. The default is -T3.
+  --min-rate N        Send at least, --max-rate N: at most N probes a second.
+  --scan-delay T      Wait at least T between probes to one host. Times are
+                      seconds, or have a unit: 500ms, 2s, 5m, 1h.
+  --max-scan-delay T  Let no host slow the scan to less than a probe in T.
+  --initial-rtt-timeout T, --min-rtt-timeout T, --max-rtt-timeout T
+                      Bounds of the time an answer is waited for.
   --max-retries N     Repeat an unanswered probe at most N times (0 to 255).
+  --host-timeout T    Give a host up after T and report what is known; 0: never.
+  --max-runtime T     End the scan after T and report what is known.
+  --min-parallelism N, --max-parallelism N (-M N)
+                      Bounds of the number of probes out at a time.
+  --min-hostgroup N, --max-hostgroup N
+                      Bounds of the number of hosts scanned at a time.
+  --defeat-rst-ratelimit
+                      Do not wait for hosts that limit their resets: closed
+                      ports may be reported as filtered.
+  -r                  Try ports by number, not in random order.
+  --randomize-hosts   Try hosts in random order (-rH).
+  --shard I/N         Scan the I-th of N shares of the hosts, so that N machines
+                      share a scan; each host is in one share.
   --seed N            Use the probe order of an earlier run, which -d tells.
 
 REPORT
@@ -115,7 +133,13 @@ mod tests {
     #[test]
     fn every_option_is_in_both_texts() {
         let options = "-sT -p -F --top-ports --exclude-ports -iL --exclude --excludefile -Pn -n -R --dns-servers \
-            --system-dns -T0 --max-retries --open --reason -v -d -4 -6 --seed --packet-trace --trace-out -oN --help -h -V";
+            --system-dns -T0 --open --reason -v -d -4 -6 --packet-trace --trace-out -oN --help -h -V";
+        let long_only = "--max-retries --seed --min-rate --max-rate --scan-delay --max-scan-delay --initial-rtt-timeout \
+            --min-rtt-timeout --max-rtt-timeout --host-timeout --max-runtime --min-parallelism --max-parallelism \
+            --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard";
+        for option in long_only.split_whitespace() {
+            assert!(LONG.contains(option), "{option} in --help");
+        }
         for option in options.split_whitespace() {
             assert!(SHORT.contains(option), "{option} in -h");
             assert!(LONG.contains(option), "{option} in --help");

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::argv::Normalized;
 use crate::escape::Escaped;
-use crate::target::Families;
+use crate::target::{Families, Shard};
+
+/// More threads than this share no machine.
+const WORKERS_MAX: u64 = 256;
 
 pub(super) fn request(matches: &ArgMatches, normalized: &Normalized) -> Result<Request, UsageError> {
     if matches.get_flag("help") {
@@ -30,8 +33,8 @@ pub(super) fn request(matches: &ArgMatches, normalized: &Normalized) -> Result<R
     Ok(Request::Scan(Box::new(values.report(arguments)?)))
 }
 
-struct Values<'a> {
-    matches: &'a ArgMatches,
+pub(super) struct Values<'a> {
+    pub(super) matches: &'a ArgMatches,
     normalized: &'a Normalized,
 }
 
@@ -82,8 +85,6 @@ impl Values<'_> {
     fn manner(&self, arguments: Arguments) -> Result<Arguments, UsageError> {
         let dns_servers = all(self.matches, "dns-servers");
         let dns_servers = dns_servers.iter().map(|value| self.text("--dns-servers", value));
-        let retries = self.once("max-retries", "--max-retries")?;
-        let retries = retries.map(|value| self.number("--max-retries", &value, 0, u64::from(u8::MAX)));
         let seed = self.once("seed", "--seed")?;
         let arguments = Arguments {
             discovery: if all(self.matches, "ping").is_empty() {
@@ -99,7 +100,11 @@ impl Values<'_> {
             dns_servers: dns_servers.collect::<Result<_, _>>()?,
             system_dns: self.matches.get_flag("system-dns"),
             timing: self.timing()?,
-            max_retries: retries.transpose()?.and_then(|count| u8::try_from(count).ok()),
+            pace: self.pace()?,
+            ascending: self.matches.get_flag("ascending"),
+            randomize_hosts: self.matches.get_flag("randomize-hosts"),
+            shard: self.shard()?,
+            workers: self.count("--workers", 1, WORKERS_MAX)?,
             seed: seed.map(|value| self.number("--seed", &value, 0, u64::MAX)).transpose()?,
             ..arguments
         };
@@ -142,6 +147,12 @@ impl Values<'_> {
         }
     }
 
+    fn shard(&self) -> Result<Option<Shard>, UsageError> {
+        let Some(value) = self.once("shard", "--shard")? else { return Ok(None) };
+        let shard = value.to_str().and_then(|text| text.parse().ok());
+        shard.map(Some).ok_or_else(|| self.refuse("--shard", &value, "a shard, such as 1/4 to 4/4"))
+    }
+
     fn packet_trace(&self) -> Result<PacketTrace, UsageError> {
         let Some(value) = all(self.matches, "packet-trace").pop() else { return Ok(PacketTrace::Off) };
         match value.to_str() {
@@ -165,7 +176,7 @@ impl Values<'_> {
     }
 
     /// Returns the value of an option that may be given once.
-    fn once(&self, name: &str, canonical: &str) -> Result<Option<OsString>, UsageError> {
+    pub(super) fn once(&self, name: &str, canonical: &str) -> Result<Option<OsString>, UsageError> {
         let mut values = all(self.matches, name);
         if values.len() > 1 {
             return Err(UsageError::new(format!(
@@ -197,7 +208,13 @@ impl Values<'_> {
     }
 
     /// Reads a decimal number, or a hexadecimal one after `0x`.
-    fn number(&self, canonical: &str, value: &OsStr, min: u64, max: u64) -> Result<u64, UsageError> {
+    pub(super) fn number(
+        &self,
+        canonical: &str,
+        value: &OsStr,
+        min: u64,
+        max: u64,
+    ) -> Result<u64, UsageError> {
         let number = value.to_str().and_then(|text| match text.strip_prefix("0x") {
             Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
             _ => text.parse().ok().filter(|_| !text.starts_with('+')),
@@ -206,7 +223,7 @@ impl Values<'_> {
         number.ok_or_else(|| self.refuse(canonical, value, &format!("a number from {min} to {max}")))
     }
 
-    fn refuse(&self, canonical: &str, value: &OsStr, wanted: &str) -> UsageError {
+    pub(super) fn refuse(&self, canonical: &str, value: &OsStr, wanted: &str) -> UsageError {
         let name = name_of(self.normalized, canonical);
         UsageError::new(format!("{name}: \"{}\" is not {wanted}", Escaped::new(value.as_encoded_bytes())))
     }

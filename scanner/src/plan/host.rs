@@ -123,7 +123,12 @@ impl Host {
             window: Window::new(limits),
             loss_tolerated: LOSS_TOLERATED,
             silence: SilenceCredit::new(timing.silence_per_host, limits.initial, now),
-            limiter: Limiter::new(now, timing.drop_threshold_percent, settings.scan_delay_max),
+            limiter: Limiter::new(
+                now,
+                timing.drop_threshold_percent,
+                settings.scan_delay_max,
+                settings.answer_limits,
+            ),
             next_send: None,
             local_pending: 0,
             in_flight: 0,
@@ -137,9 +142,11 @@ impl Host {
 
     /// Begins with the ports.
     pub(super) fn start_ports(&mut self, settings: &Settings, now: Instant) {
+        let timing = &settings.timing;
         self.phase = Phase::Ports;
         self.ports = PortTable::new(settings, self.id.serial);
-        self.limiter = Limiter::new(now, settings.timing.drop_threshold_percent, settings.scan_delay_max);
+        self.limiter =
+            Limiter::new(now, timing.drop_threshold_percent, settings.scan_delay_max, settings.answer_limits);
     }
 
     /// True while something may still be learned about the host.

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::settings::AnswerLimits;
 use crate::pacer::{MaxRate, Rate};
 
 /// Answers by which a stretch of time is judged while nothing is suspected.
@@ -102,11 +103,20 @@ pub(super) struct Limiter {
 
 impl Limiter {
     /// Starts without suspicion. `delay_max` bounds the delay between probes it may ask for.
-    pub(super) fn new(now: Instant, threshold_percent: u8, delay_max: Option<Duration>) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        threshold_percent: u8,
+        delay_max: Option<Duration>,
+        limits: AnswerLimits,
+    ) -> Self {
         Self {
             span: Span::new(now),
             belief: Belief::Free { suspicion: None },
-            threshold: f64::from(threshold_percent) / 100.0,
+            // No share is above all.
+            threshold: match limits {
+                AnswerLimits::Respected => f64::from(threshold_percent) / 100.0,
+                AnswerLimits::Defied => f64::INFINITY,
+            },
             ratio: GAIN,
             free_above: f64::INFINITY,
             rate_min: delay_max.map_or(0.1, |delay| Rate::every(delay).probes_per_second()),

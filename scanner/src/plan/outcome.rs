@@ -6,6 +6,7 @@ use super::event::Target;
 use super::host::Phase;
 use super::local::Remedy;
 use super::report::Queued;
+use super::settings::AnswerLimits;
 use super::{Ending, HostId, HostStatus, Plan, PlanEvent, ProbeId, Timer};
 use crate::verdict::{Errno, PortState, Reason, Verdict};
 
@@ -128,12 +129,16 @@ impl Plan {
         sent: Option<Instant>,
     ) -> bool {
         let queued_max = self.driver.queued_max;
+        let defied = self.settings.answer_limits == AnswerLimits::Defied;
         let Some(host) = self.host_mut(id.host).filter(|host| matches!(host.phase, Phase::Ports)) else {
             return false;
         };
         let first = host.ports.settle(position);
         if first {
-            host.note_port_answer(now, sent, id.try_number, queued_max);
+            // Where limits on resets are defied, that one came late says nothing about loss.
+            let late_by_limit = verdict.state == PortState::Closed && defied;
+            let try_number = if late_by_limit { 0 } else { id.try_number };
+            host.note_port_answer(now, sent, try_number, queued_max);
         }
         // An answer of the port itself is told at once. Others wait for the end of the host, as a better one may
         // come (spec 4.4).

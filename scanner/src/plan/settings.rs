@@ -71,6 +71,17 @@ pub enum HostStart {
     Up(Reason),
 }
 
+/// What is done about a host that limits the rate of its answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnswerLimits {
+    /// It is paced to what it answers, so that every state is right.
+    #[default]
+    Respected,
+    /// It is not waited for (`--defeat-rst-ratelimit`): resets that do not come leave ports filtered.
+    Defied,
+}
+
 /// The order of the ports of a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -111,9 +122,13 @@ pub struct Settings {
     /// The longest delay the plan may impose on a host by itself, if the user gave one. The template's cap does not
     /// bind it: with a host that answers 40 times a second, sending 100 probes a second gives wrong states.
     pub scan_delay_max: Option<Duration>,
+    /// What is done about hosts that limit their answers.
+    pub answer_limits: AnswerLimits,
     /// Most hosts asked, and most hosts scanned, at a time. By default many are asked, and how many are scanned
     /// follows from the number of ports.
     pub hosts_max: Option<u32>,
+    /// At least so many at a time, if there are; goes before the number that follows from the ports.
+    pub hosts_min: Option<u32>,
 }
 
 impl Settings {
@@ -133,7 +148,9 @@ impl Settings {
             min_parallelism: None,
             max_parallelism: None,
             scan_delay_max: None,
+            answer_limits: AnswerLimits::Respected,
             hosts_max: None,
+            hosts_min: None,
         }
     }
 
@@ -150,12 +167,13 @@ impl Settings {
     /// Most hosts whose ports are scanned at a time.
     pub(super) fn scanned_max(&self) -> u32 {
         let ports = u32::try_from(self.ports.len()).unwrap_or(u32::MAX).max(1);
-        self.hosts_max.unwrap_or_else(|| (SCANNED_PORTS / ports).clamp(SCANNED_MIN, ASKED_MAX)).max(1)
+        let by_ports = (SCANNED_PORTS / ports).clamp(SCANNED_MIN, ASKED_MAX);
+        by_ports.max(self.hosts_min.unwrap_or(1)).min(self.hosts_max.unwrap_or(u32::MAX)).max(1)
     }
 
     /// Most hosts asked whether they are there at a time.
     pub(super) fn asked_max(&self) -> u32 {
-        self.hosts_max.unwrap_or(ASKED_MAX).max(1)
+        ASKED_MAX.max(self.hosts_min.unwrap_or(1)).min(self.hosts_max.unwrap_or(u32::MAX)).max(1)
     }
 }
 

@@ -5,10 +5,14 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::table::reason;
-use super::{Consumer, Fold, HostReport, Phase, ScanEvent, Start, Summary, port_table};
-use crate::plan::{Ending, HostStatus};
+use super::{Consumer, Cut, Fold, HostReport, Phase, ScanEvent, Start, Summary, port_table};
+use crate::plan::{AnswerLimits, Ending, HostStatus};
+use crate::verdict::PortState;
 
 /// Name and version, as every output shows them.
+/// Of so many ports a host has few that are open; if nearly all of them are, something answers for them.
+const CROWD: usize = 50;
+
 const PRODUCT: &str = concat!("scanner ", env!("CARGO_PKG_VERSION"));
 
 /// Where a normal report goes; a file has no banner and no progress, but a first and a last line of its own.
@@ -35,6 +39,10 @@ pub struct Style {
     pub open_only: bool,
     /// Whether hosts that are down are shown even without `-v`, because their names were asked for (`-R`).
     pub show_down: bool,
+    /// Whether the rate of the scan is told at its end.
+    pub show_rate: bool,
+    /// What was done about hosts that limit their answers.
+    pub answer_limits: AnswerLimits,
 }
 
 /// Writes the report of each host when it is finished.
@@ -82,7 +90,7 @@ impl<W: Write> Consumer for Normal<W> {
             // On the screen they are on stderr already.
             ScanEvent::Warning(_) if self.on_screen() => String::new(),
             ScanEvent::Warning(text) => format!("{text}\n"),
-            ScanEvent::Finished(summary) => finished(summary, self.destination),
+            ScanEvent::Finished(summary) => finished(summary, self.destination, self.style),
         };
         self.writer.write_all(text.as_bytes())?;
         // A trace line may wait for the others of its burst; what a host comes to may not.
@@ -192,9 +200,35 @@ fn host_report(host: &HostReport, style: Style) -> String {
     }
     if !host.ports.is_empty() {
         let fold = Fold::new(style.verbosity, style.debug, style.open_only);
+        if style.answer_limits == AnswerLimits::Defied && host.ports.count(PortState::Filtered) > 0 {
+            text.push_str("Some closed ports may be reported as filtered due to --defeat-rst-ratelimit\n");
+        }
         text.push_str(&port_table(&host.ports, &host.title(), host.ip(), fold, style.reasons));
     }
+    text.push_str(&limits(host));
     text.push('\n');
+    text
+}
+
+/// What the host, or something in front of it, did to the scan.
+fn limits(host: &HostReport) -> String {
+    let mut text = String::new();
+    if let Some(limit) = host.answers_limited {
+        let rate = limit.probes_per_second();
+        let _ = writeln!(
+            text,
+            "Note: {} answers about {rate:.0} probes a second; it was asked no faster",
+            host.ip()
+        );
+    }
+    let (open, all) = (host.ports.count(PortState::Open), host.ports.len());
+    if all >= CROWD && 10 * open >= 9 * all {
+        let _ = writeln!(
+            text,
+            "Note: {open} of {all} ports of {} are open; a SYN proxy or tarpit may be answering for it",
+            host.ip()
+        );
+    }
     text
 }
 
@@ -220,8 +254,12 @@ fn two_digits(seconds: f64) -> String {
     format!("{seconds:.decimals$}")
 }
 
-fn finished(summary: &Summary, destination: Destination) -> String {
+fn finished(summary: &Summary, destination: Destination, style: Style) -> String {
     let mut text = String::new();
+    if style.show_rate {
+        let rate = summary.probes_sent as f64 / summary.elapsed.as_secs_f64().max(1e-6);
+        let _ = writeln!(text, "Overall sending rates: {rate:.2} packets / s.");
+    }
     let (hosts, up) = (summary.hosts, summary.hosts_up);
     if !summary.local_troubles.is_empty() && (summary.unknown > 0 || summary.tell_overcome_trouble) {
         let troubles: Vec<_> =
@@ -233,9 +271,11 @@ fn finished(summary: &Summary, destination: Destination) -> String {
             troubles.join(", ")
         );
     }
-    if summary.interrupted {
-        text.push_str("Interrupted: what is above is what was known by then.\n");
-    }
+    text.push_str(match summary.cut {
+        Cut::Not => "",
+        Cut::Interrupted => "Interrupted: what is above is what was known by then.\n",
+        Cut::OutOfTime => "Out of time (--max-runtime): what is above is what was known by then.\n",
+    });
     if summary.may_be_hiding && destination == Destination::Screen {
         text.push_str("Note: Host seems down. If it is really up, but blocking our ping probes, try -Pn\n");
     }

@@ -62,6 +62,14 @@ impl PortResults {
             .collect()
     }
 
+    /// How many ports are in a state.
+    #[must_use]
+    pub fn count(&self, state: PortState) -> usize {
+        let in_state =
+            |index: &u16| self.verdicts.get(usize::from(*index)).is_some_and(|known| known.state == state);
+        self.ports.iter().filter(|(_, _, index)| in_state(index)).count()
+    }
+
     /// Whether a port is open, or may be.
     #[must_use]
     pub fn has_open(&self) -> bool {

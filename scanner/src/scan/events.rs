@@ -65,6 +65,7 @@ impl Scan {
         let Some(host) = self.host_mut(id) else { return };
         host.report.latency = summary.latency.or(host.report.latency);
         host.report.ending = summary.ending;
+        host.report.answers_limited = summary.answers_limited;
         host.report.ports_unfinished = summary.ports_unfinished;
         host.report.elapsed = now.saturating_duration_since(host.since);
         if stage != Stage::Discovery || summary.ending != Ending::Complete {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use nsock::Io;
 
-use super::{Course, GROUP_MAX, Index, Lookup, Name, Scan, Stage};
+use super::{Course, Index, Lookup, Name, Scan, Stage};
 use crate::plan::{Driver, HostStart, Plan, Settings};
 use crate::report::{Phase, ScanEvent, Sweep};
 use crate::technique::Technique;
@@ -20,8 +20,8 @@ impl Scan {
             return;
         }
         let mut group = Vec::new();
-        while group.len() < GROUP_MAX {
-            let Some(address) = self.targets.next_after(&mut self.cursor) else { break };
+        while group.len() < self.options.group_max {
+            let Some(address) = self.walk.next(&self.targets) else { break };
             group.push(self.add_host(address, now));
         }
         if group.is_empty() {
@@ -117,7 +117,9 @@ impl Scan {
 
     /// Adds what the plan at hand has counted to the totals.
     pub(super) fn count_plan(&mut self) {
-        self.statistics.unknown += self.plan.statistics().unknown;
+        let counts = self.plan.statistics();
+        self.statistics.unknown += counts.unknown;
+        self.statistics.sent += counts.sent;
         for (&errno, &count) in self.plan.local_troubles() {
             *self.troubles.entry(errno).or_default() += count;
         }

@@ -125,6 +125,32 @@ impl TargetSet {
         }
     }
 
+    /// The number of places the addresses are numbered by: some of them may be empty, so that they can be found fast.
+    pub(super) fn span(&self) -> u128 {
+        self.blocks.iter().fold(0, |sum: u128, block| sum.saturating_add(self.span_of(*block)))
+    }
+
+    /// The address at a place below [`span`](Self::span), or `None` if the place is empty.
+    pub(super) fn at(&self, mut place: u128) -> Option<Address> {
+        for block in &self.blocks {
+            let span = self.span_of(*block);
+            if place < span {
+                // A step from an empty place leads to a later one.
+                return self.step(*block, place).filter(|(_, next)| *next == place + 1).map(|step| step.0);
+            }
+            place -= span;
+        }
+        None
+    }
+
+    fn span_of(&self, block: Block) -> u128 {
+        match block {
+            Block::V4 { first, last, .. } => u128::from(last - first) + 1,
+            Block::V6 { first, last, .. } => (last - first).saturating_add(1),
+            Block::Pattern(index) => self.patterns[index].0.count().into(),
+        }
+    }
+
     /// Returns the name that `address` was given by, if it was.
     pub fn given_name(&self, address: Address) -> Option<&GivenName> {
         self.given_names.get(&address)

@@ -9,6 +9,7 @@ mod names;
 mod network;
 mod options;
 mod outputs;
+mod pace;
 mod same;
 mod signals;
 mod support;

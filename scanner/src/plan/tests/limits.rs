@@ -22,6 +22,19 @@ fn limited_resets_are_paced_to_and_no_state_is_wrong() {
 }
 
 #[test]
+fn defied_limits_cost_no_time_and_open_ports_are_found_all_the_same() {
+    for driver in [CONNECT, RAW] {
+        let host = SimulatedHost::new(Behavior::Closed).with_limit(AnswerLimit::new(40.0, 5.0));
+        let mut settings = settings(Template::Normal, 1..=300, 1);
+        settings.answer_limits = crate::plan::AnswerLimits::Defied;
+        let report = scan(settings, driver, one_host(1, with_open(host, &[22, 80])));
+        assert_eq!(only(&report).ports_in(PortState::Open), [22, 80]);
+        assert!(report.elapsed < ms(1500), "{driver:?} {:?}", report.elapsed);
+        assert!(report.statistics.sent <= 600, "{:?}", report.statistics);
+    }
+}
+
+#[test]
 fn any_limit_is_used_up_and_not_overrun() {
     for (per_second, burst, ports) in [(10.0, 5.0, 150), (200.0, 50.0, 2000), (1000.0, 50.0, 10_000)] {
         let host = SimulatedHost::new(Behavior::Closed).with_limit(AnswerLimit::new(per_second, burst));
