@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// Longest such pause.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// After so long without a shortage the budget doubles: completed probes alone, a second each where ports are silent,
+/// would take a minute to win back what somebody else only borrowed.
+const RECOVERY: Duration = Duration::from_millis(500);
 
 /// What is to become of a probe the local system refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub(super) struct LocalTroubles {
     budget: usize,
     // Completed probes since the budget last grew.
     progress: usize,
+    // When the budget last shrank or doubled.
+    grown: Option<Instant>,
     pause: Duration,
     paused_until: Option<Instant>,
     stuck_since: Option<Instant>,
@@ -50,6 +55,7 @@ impl LocalTroubles {
             budget_max,
             budget: budget_max,
             progress: 0,
+            grown: None,
             pause: PAUSE_MIN,
             paused_until: None,
             stuck_since: None,
@@ -59,9 +65,21 @@ impl LocalTroubles {
         }
     }
 
-    /// How many probes may be in flight.
-    pub(super) const fn budget(&self) -> usize {
-        self.budget
+    /// Until when no further probe fits beside those in flight: `Some(None)` is until one of them is completed.
+    pub(super) fn wait_for_room(&mut self, now: Instant, in_flight: usize) -> Option<Option<Instant>> {
+        if in_flight < self.budget {
+            return None;
+        }
+        if self.budget >= self.budget_max {
+            return Some(None);
+        }
+        let grows = self.grown.map_or(now, |grown| grown + RECOVERY);
+        if grows > now {
+            return Some(Some(grows));
+        }
+        self.grown = Some(now);
+        self.budget = (2 * self.budget).min(self.budget_max);
+        if in_flight < self.budget { None } else { Some(Some(now + RECOVERY)) }
     }
 
     /// How often each errno was met.
@@ -107,6 +125,7 @@ impl LocalTroubles {
 
     fn handle_shortage(&mut self, now: Instant, id: ProbeId, in_flight: usize) -> Remedy {
         self.budget = in_flight.clamp(1, self.budget_max);
+        self.grown = Some(now);
         self.progress = 0;
         if in_flight > 0 {
             self.paused_until = Some(now + PAUSE_MIN);

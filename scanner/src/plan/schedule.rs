@@ -13,8 +13,8 @@ const NEIGHBOR_TIMEOUT_MAX: Duration = Duration::from_millis(400);
 impl Plan {
     /// Until when no probe may go to any host: `Some(None)` is until an outcome.
     pub(super) fn common_gate(&mut self, now: Instant, gates: Gates) -> Option<Option<Instant>> {
-        if self.flights.live() >= self.local.budget() {
-            return Some(None);
+        if let Some(wait) = self.local.wait_for_room(now, self.flights.live()) {
+            return Some(wait);
         }
         let rate = self.max_rate.and_then(|max_rate| max_rate.wait(now));
         if let Some(at) = self.local.pause(now).max(rate) {

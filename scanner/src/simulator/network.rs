@@ -263,11 +263,12 @@ impl Network {
         };
         match behavior {
             Behavior::Silent => None,
+            // A device on the way rejects pings too.
+            Behavior::Reject(icmp) if self.late_replies => judge_icmp(icmp),
             _ if port.is_none() => Some(Verdict::new(PortState::Open, Reason::EchoReply)),
             Behavior::Open | Behavior::Tarpit(_) => connect(None, None),
             Behavior::Closed if self.late_replies => Some(Verdict::new(PortState::Closed, Reason::Reset)),
             Behavior::Closed => connect(Some(Errno::ECONNREFUSED), None),
-            Behavior::Reject(icmp) if self.late_replies => judge_icmp(icmp),
             Behavior::Reject(icmp) => connect(Some(Errno::EHOSTUNREACH), Some(icmp)),
         }
     }

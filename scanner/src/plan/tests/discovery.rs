@@ -1,6 +1,7 @@
 //! Is the host there?
 
 use super::*;
+use crate::plan::Method;
 use crate::verdict::{IcmpError, IcmpVersion, ResetEvidence};
 
 fn discover(template: Template, driver: Driver, network: Network) -> Report {
@@ -109,7 +110,7 @@ fn a_sweep_of_65536_addresses_keeps_few_at_hand_and_finds_every_host() {
     }
     network.send_cost = Duration::from_micros(1);
     let mut settings = Settings::new(Template::Aggressive, Vec::new());
-    settings.methods = vec![super::super::Method::Syn(443)];
+    settings.methods = vec![Method::Syn(443)];
     let group = settings.asked_max() as usize;
     let targets = (0..65_536).map(|n| (address(n), HostStart::Discover));
     let report = scan_all(settings, RAW, network, targets);
@@ -133,4 +134,32 @@ fn many_ports_do_not_slow_the_search_for_hosts() {
         assert!(report.elapsed < limit, "{driver:?} {:?}", report.elapsed);
         assert!(report.hosts.iter().map(|host| host.address).eq((0..4096).map(address)));
     }
+}
+
+const FOUR: [Method; 4] = [Method::Echo, Method::Syn(443), Method::Ack(80), Method::Timestamp];
+
+fn sweep(template: Template, methods: &[Method]) -> Settings {
+    let mut settings = Settings::new(template, Vec::new());
+    settings.methods = methods.to_vec();
+    settings
+}
+
+#[test]
+fn a_neighbor_that_is_not_there_costs_half_a_second() {
+    let settings = sweep(Template::Normal, &[Method::Neighbor]);
+    let report = scan_all(settings, RAW, Network::new(1), [(TARGET, HostStart::Discover)]);
+    assert_eq!(status(&report), (HostStatus::Down, Reason::NoResponse));
+    assert_eq!(report.statistics.sent, 2);
+    assert!(report.elapsed <= ms(600), "{:?}", report.elapsed);
+}
+
+#[test]
+fn a_router_that_prohibits_all_four_probes_decides_at_once() {
+    let icmp = IcmpError::new(IcmpVersion::V4, 3, 13, Some(ROUTER));
+    let network = one_host(1, SimulatedHost::new(Behavior::Reject(icmp)));
+    let targets = [(TARGET, HostStart::Discover)];
+    let report = scan_all(sweep(Template::Normal, &FOUR), RAW, network, targets);
+    assert_eq!(status(&report), (HostStatus::Down, Reason::AdminProhibited));
+    assert_eq!(report.statistics.sent, 4);
+    assert!(report.elapsed < ms(200), "{:?}", report.elapsed);
 }

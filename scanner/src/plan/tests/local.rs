@@ -81,3 +81,18 @@ fn a_host_that_cannot_be_asked_is_unknown_and_not_down() {
     assert_eq!(verdict.reason, Reason::Local(Errno::EPERM));
     assert_eq!(report.statistics.hosts_down, 0);
 }
+
+#[test]
+fn after_a_shortage_silent_ports_get_back_what_there_is() {
+    // 100 probes of a second and 100 of two, 30 at a time, and the half second without any: at least 10.5 s.
+    let mut network = one_host(1, SimulatedHost::new(Behavior::Silent));
+    network.local = LocalLimits {
+        descriptors: Some(30),
+        refusal: Some(Refusal::new(Errno::EMFILE, 0..=u16::MAX, ms(500))),
+        ..LocalLimits::default()
+    };
+    let report = scan(settings(Template::Normal, 1..=100, 1), CONNECT, network);
+    assert_eq!(report.statistics.sent, 200);
+    assert!(report.local_troubles[&Errno::EMFILE] < 60, "{:?}", report.local_troubles);
+    assert!(report.elapsed < ms(13_500), "{:?}", report.elapsed);
+}

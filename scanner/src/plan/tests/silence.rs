@@ -93,6 +93,23 @@ fn a_slow_host_behind_a_fast_one_is_not_cut_off() {
 }
 
 #[test]
+fn sixteen_ports_of_many_hosts_that_all_answer_take_one_probe_each() {
+    let mut network = Network::new(1);
+    let address = |n: u32| IpAddr::V4(Ipv4Addr::from(0xc612_0000 + n));
+    for n in 0..4096 {
+        network.add(address(n), with_open(SimulatedHost::new(Behavior::Closed), &[1 + (n % 16) as u16]));
+    }
+    network.send_cost = Duration::from_micros(1);
+    let targets = (0..4096).map(|n| (address(n), GIVEN_UP));
+    let report = scan_all(settings(Template::Normal, 1..=16, 1), RAW, network, targets);
+    let open = report.hosts.iter().map(|host| host.ports_in(PortState::Open).len()).sum::<usize>();
+    assert_eq!(open, 4096);
+    assert_eq!(report.statistics.sent, 4096 * 16);
+    // A microsecond per probe is what the simulated sender takes.
+    assert!(report.elapsed < ms(75), "{:?}", report.elapsed);
+}
+
+#[test]
 fn many_hosts_two_thirds_silent() {
     let mut network = Network::new(1);
     let address = |n: u32| IpAddr::V4(Ipv4Addr::from(0xc612_0100 + n));
