@@ -7,6 +7,7 @@ pub mod escape;
 pub mod exit;
 pub mod limits;
 pub mod lookup;
+pub mod mac;
 pub mod order;
 pub mod pace;
 pub mod pacer;

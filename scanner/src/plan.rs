@@ -65,6 +65,7 @@ use host::{Gates, Host, Phase};
 use interner::Verdicts;
 use local::LocalTroubles;
 use report::Queued;
+use settings::Asked;
 
 use crate::pacer::{MaxRate, MinRate, SilenceCredit};
 use crate::rtt::Rtt;
@@ -209,14 +210,22 @@ impl Plan {
         });
         let id = HostId { serial: self.serial, slot };
         self.serial = self.serial.wrapping_add(1);
-        let methods = u32::try_from(self.settings.methods.len()).unwrap_or(u32::MAX);
-        let phase = Phase::Discovery(Discovery::new(methods));
-        self.hosts[slot as usize] = Some(Box::new(Host::new(id, address, phase, &self.settings, now)));
+        let asked = match start {
+            HostStart::Neighbor | HostStart::NeighborOrUp(_) => Asked::Neighbor,
+            HostStart::Discover | HostStart::Up(_) => Asked::Methods,
+        };
+        let phase = Phase::Discovery(Discovery::new(self.settings.method_count(asked)));
+        let mut host = Box::new(Host::new(id, address, phase, &self.settings, now));
+        host.asked = asked;
+        if let HostStart::NeighborOrUp(reason) = start {
+            host.presumed = Some(reason);
+        }
+        self.hosts[slot as usize] = Some(host);
         self.given.push_back(id);
         self.active += 1;
         self.asked += 1;
         match start {
-            HostStart::Discover => self.wake(id),
+            HostStart::Discover | HostStart::Neighbor | HostStart::NeighborOrUp(_) => self.wake(id),
             HostStart::Up(reason) => self.host_is_up(now, id, Verdict::new(PortState::Unknown, reason)),
         }
         id
@@ -301,6 +310,26 @@ impl Plan {
         let index = self.settings.ports.binary_search(&port).ok()?;
         let position = self.host(host)?.ports.position(index)?;
         Some(ProbeId { host, target: Target::Port(position), try_number })
+    }
+
+    /// The id of a try of a discovery probe, as [`port_probe`](Self::port_probe). `method` is its place among the methods
+    /// of the settings.
+    #[must_use]
+    pub fn discovery_probe(&self, host: HostId, method: usize, try_number: u8) -> Option<ProbeId> {
+        let method = u32::try_from(method).ok()?;
+        self.settings.method(self.host(host)?.asked, method)?;
+        Some(ProbeId { host, target: Target::Method(method), try_number })
+    }
+
+    /// Whether the answer to a probe is heard after its time-out too.
+    fn hears_late(&self, id: ProbeId) -> bool {
+        match (id.target, self.host(id.host)) {
+            (Target::Method(method), Some(host)) => {
+                self.settings.method(host.asked, method).is_some_and(Method::is_packet)
+                    || self.driver.late_replies
+            }
+            _ => self.driver.late_replies,
+        }
     }
 
     fn host(&self, id: HostId) -> Option<&Host> {

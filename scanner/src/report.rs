@@ -12,6 +12,7 @@ pub use normal::{Destination, Normal, Style};
 pub use results::{PortResult, PortResults};
 pub use table::{Fold, port_table};
 
+use crate::mac::MacAddress;
 use crate::pacer::Rate;
 use crate::plan::{Ending, HostStatus};
 use crate::ports::Protocol;
@@ -152,6 +153,10 @@ pub struct HostReport {
     pub status: Option<(HostStatus, Verdict)>,
     /// Round-trip time.
     pub latency: Option<Duration>,
+    /// Its hardware address, if it is on the local link.
+    pub mac: Option<MacAddress>,
+    /// Who made its network interface, by the hardware address.
+    pub vendor: Option<&'static str>,
     /// Its ports.
     pub ports: PortResults,
     /// How its scan ended.
@@ -177,6 +182,8 @@ impl HostReport {
             other_addresses: Vec::new(),
             status: None,
             latency: None,
+            mac: None,
+            vendor: None,
             ports: PortResults::default(),
             ending: Ending::Complete,
             answers_limited: None,
@@ -224,6 +231,8 @@ pub struct Summary {
     pub local_troubles: Vec<(Errno, u64)>,
     /// Ports and hosts left unknown because of them.
     pub unknown: u64,
+    /// What went over the wire, if the scan made packets of its own.
+    pub packets: Option<PacketCounts>,
     /// Whether a host that answered no probe may only be hiding.
     pub may_be_hiding: bool,
     /// Whether the scan was cut short, and by what.
@@ -245,6 +254,22 @@ pub enum Cut {
     Interrupted,
     /// The time it was given (`--max-runtime`).
     OutOfTime,
+}
+
+/// Packets of the scan's own making and the answers to them; bytes from the IP or ARP header on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PacketCounts {
+    /// Packets sent.
+    pub sent: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Packets received.
+    pub received: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Packets that the kernel had no room to keep for us.
+    pub dropped: u64,
 }
 
 /// Takes events in the order they happen.

@@ -34,7 +34,7 @@ pub use network::{AnswerLimit, Behavior, LocalLimits, Network, Refusal, Simulate
 use network::Fate;
 
 use crate::plan::{
-    HostId, HostStart, HostStatus, HostSummary, Next, Plan, PlanEvent, Probe, ProbeId, Statistics,
+    HostId, HostStart, HostStatus, HostSummary, Next, Plan, PlanEvent, Probe, ProbeId, ProbeKind, Statistics,
 };
 use crate::verdict::{Errno, PortState, Verdict};
 
@@ -150,6 +150,8 @@ pub fn simulate(
 enum Happening {
     /// The driver hears this answer, unless it has closed the probe's descriptor.
     Answer(ProbeId, Verdict),
+    /// A packet that the driver hears in any case.
+    Packet(ProbeId, Verdict),
     /// The driver's time-out for the probe.
     Timeout(ProbeId),
 }
@@ -220,19 +222,24 @@ impl Run<'_> {
     fn send(&mut self, probe: Probe) {
         self.now += self.network.send_cost;
         let elapsed = self.now - self.start;
+        let is_packet = match probe.kind {
+            ProbeKind::Discovery(method) if method.is_packet() => true,
+            _ => self.network.late_replies,
+        };
         match self.network.send(elapsed, probe.address, probe.kind, self.open.len()) {
             Fate::Refused(errno) => {
                 self.plan.handle_local_trouble(self.now, probe.id, errno);
                 return;
             }
             Fate::Answered(delay, verdict) => {
-                self.schedule(self.now + delay, Happening::Answer(probe.id, verdict));
+                let answer = if is_packet { Happening::Packet } else { Happening::Answer };
+                self.schedule(self.now + delay, answer(probe.id, verdict));
             }
             Fate::Lost => {}
         }
         self.report.sends.push(elapsed);
         self.report.in_flight_peak = self.report.in_flight_peak.max(self.plan.in_flight());
-        if !self.network.late_replies {
+        if !is_packet {
             self.open.insert(probe.id);
             self.schedule(self.now + probe.timeout, Happening::Timeout(probe.id));
         }
@@ -262,10 +269,11 @@ impl Run<'_> {
             self.scheduled.pop();
             match what {
                 Happening::Answer(id, verdict) => {
-                    if self.open.remove(&id) || self.network.late_replies {
+                    if self.open.remove(&id) {
                         self.plan.handle_reply(self.now, id, verdict);
                     }
                 }
+                Happening::Packet(id, verdict) => self.plan.handle_reply(self.now, id, verdict),
                 Happening::Timeout(id) => {
                     if self.open.remove(&id) {
                         self.plan.handle_timeout(self.now, id);

@@ -13,6 +13,9 @@ use crate::verdict::{Errno, PortState, Reason, Verdict};
 const SPACING_TENTHS: u32 = 3;
 /// Probes of later rounds are waited for this share of the time-out, in tenths, so that two rounds take 1.2 of it.
 const LATER_TENTHS: u32 = 9;
+/// A host that a router calls unreachable is listened for at least this long: another router, or a firewall that
+/// refuses but one kind of probe, may answer otherwise.
+const HOPELESS_MIN: Duration = Duration::from_millis(50);
 /// Most rounds, however lossy the path looks.
 const ROUNDS_MAX: u8 = 6;
 
@@ -40,6 +43,8 @@ pub(super) struct Discovery {
     local_pending: u32,
     // What a device on the way said.
     evidence: Option<Verdict>,
+    // It said that of the whole host: until then other probes may still prove it wrong.
+    hopeless_at: Option<Instant>,
     local: Option<Errno>,
     silent: bool,
 }
@@ -56,6 +61,7 @@ impl Discovery {
             in_flight: 0,
             local_pending: 0,
             evidence: None,
+            hopeless_at: None,
             local: None,
             silent: false,
         }
@@ -78,6 +84,9 @@ impl Discovery {
             }
             if let Some(over) = self.over(rounds) {
                 return over;
+            }
+            if let (Some(at), Some(verdict)) = (self.hopeless_at, self.evidence) {
+                return if now < at { Step::Wait(Some(at)) } else { Step::Over(HostStatus::Down, verdict) };
             }
             if self.settled.count() == self.methods || self.round + 1 >= rounds.min(ROUNDS_MAX) {
                 return Step::Wait(None);
@@ -120,6 +129,12 @@ impl Discovery {
     pub(super) fn handle_evidence(&mut self, method: u32, verdict: Verdict) {
         self.evidence.get_or_insert(verdict);
         self.settled.insert(method);
+    }
+
+    /// A device on the way said that the host as a whole cannot be reached: no further round, and what is in flight is
+    /// waited for as long as answers take, `round_trip`, but no longer.
+    pub(super) fn handle_unreachable(&mut self, now: Instant, round_trip: Duration) {
+        self.hopeless_at.get_or_insert_with(|| now + (2 * round_trip).max(HOPELESS_MIN));
     }
 
     /// A probe was answered in a way that is not to be believed: as good as silence, but not worth another probe.

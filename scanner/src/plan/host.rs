@@ -9,11 +9,11 @@ use super::event::{Ending, HostId, HostStatus, HostSummary, ProbeId, Target};
 use super::flight::{Flight, Flights};
 use super::limiter::{Limiter, Worth};
 use super::ports::{Pick, PortTable};
-use super::settings::Settings;
+use super::settings::{Asked, Settings};
 use crate::pacer::SilenceCredit;
 use crate::rtt::Rtt;
 use crate::template::Parallelism;
-use crate::verdict::Verdict;
+use crate::verdict::{Reason, Verdict};
 use crate::window::{Loss, Window};
 
 /// The documented number: never more half-open probes to one host, whatever the window and the descriptors allow.
@@ -72,6 +72,9 @@ pub(super) struct Host {
     pub(super) address: IpAddr,
     pub(super) phase: Phase,
     pub(super) status: Option<HostStatus>,
+    pub(super) asked: Asked,
+    // It counts as up for this reason even if it does not answer.
+    pub(super) presumed: Option<Reason>,
     pub(super) ports: PortTable,
     pub(super) rtt: Rtt,
     // It stands in the queue of hosts to be asked.
@@ -114,6 +117,8 @@ impl Host {
             address,
             phase,
             status: None,
+            asked: Asked::Methods,
+            presumed: None,
             ports: PortTable::default(),
             rtt: Rtt::new(timing.rtt),
             queued: false,

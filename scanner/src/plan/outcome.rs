@@ -1,6 +1,6 @@
 //! What the outcome of a probe changes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::event::Target;
 use super::host::Phase;
@@ -18,7 +18,7 @@ impl Plan {
             self.local.handle_completed(id);
             self.silence.refund();
         }
-        let late = self.driver.late_replies;
+        let late = self.hears_late(id);
         let host = self.host_mut(id.host).filter(|_| flight.is_some() || late);
         let Some(host) = host else {
             self.statistics.duplicates += 1;
@@ -41,7 +41,10 @@ impl Plan {
             }
         }
         let news = match id.target {
-            Target::Method(method) => self.handle_method_reply(now, id, method, verdict),
+            Target::Method(method) => {
+                let round_trip = flight.map(|flight| now.saturating_duration_since(flight.sent));
+                self.handle_method_reply(now, id, method, verdict, round_trip)
+            }
             Target::Port(position) => {
                 self.handle_port_reply(now, id, position, verdict, flight.map(|f| f.sent))
             }
@@ -54,8 +57,7 @@ impl Plan {
 
     /// A probe's time-out passed without an answer. Only a driver without late replies calls it.
     pub fn handle_timeout(&mut self, now: Instant, id: ProbeId) {
-        let flight =
-            if self.driver.late_replies { self.flights.expire(id, now) } else { self.flights.remove(id) };
+        let flight = if self.hears_late(id) { self.flights.expire(id, now) } else { self.flights.remove(id) };
         let Some(flight) = flight.filter(|flight| flight.live) else { return };
         self.statistics.timeouts += 1;
         self.local.handle_completed(id);
@@ -100,7 +102,14 @@ impl Plan {
     }
 
     /// True if the answer tells something new.
-    fn handle_method_reply(&mut self, now: Instant, id: ProbeId, method: u32, verdict: Verdict) -> bool {
+    fn handle_method_reply(
+        &mut self,
+        now: Instant,
+        id: ProbeId,
+        method: u32,
+        verdict: Verdict,
+        round_trip: Option<Duration>,
+    ) -> bool {
         let resets = self.settings.resets;
         let Some(host) = self.host_mut(id.host) else { return false };
         let address = host.address;
@@ -111,6 +120,9 @@ impl Plan {
                 discovery.handle_disbelieved(method);
             } else {
                 discovery.handle_evidence(method, verdict);
+                if verdict.reason.is_about_the_host() {
+                    discovery.handle_unreachable(now, round_trip.unwrap_or_default());
+                }
             }
             return news;
         }
@@ -206,6 +218,9 @@ impl Plan {
 
     /// Discovery ended without a sign of life.
     pub(super) fn host_is_absent(&mut self, now: Instant, id: HostId, status: HostStatus, verdict: Verdict) {
+        if let Some(reason) = self.host(id).and_then(|host| host.presumed) {
+            return self.host_is_up(now, id, Verdict::new(PortState::Unknown, reason));
+        }
         self.statistics.hosts_down += u64::from(status == HostStatus::Down);
         self.statistics.unknown += u64::from(status == HostStatus::Unknown);
         self.tell_status(id, status, verdict);

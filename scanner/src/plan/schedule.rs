@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::discovery::Discovery;
 use super::event::Target;
 use super::host::{Gates, Offer, Phase};
+use super::settings::Asked;
 use super::{Ending, HostId, Method, Next, Plan, Probe, ProbeId, ProbeKind, Timer};
 
 /// Answers about the local link come sooner than others, so a neighbor is waited for this long at most.
@@ -132,9 +133,10 @@ impl Plan {
     pub(super) fn send(&mut self, now: Instant, id: ProbeId) -> Option<Probe> {
         let timeout = self.probe_timeout(id);
         let scan_delay = self.settings.timing.scan_delay;
+        let hears_late = self.hears_late(id);
         let host = self.hosts.get_mut(id.host.slot as usize)?.as_deref_mut()?;
         let kind = match id.target {
-            Target::Method(method) => ProbeKind::Discovery(*self.settings.methods.get(method as usize)?),
+            Target::Method(method) => ProbeKind::Discovery(self.settings.method(host.asked, method)?),
             Target::Port(position) => ProbeKind::Port(self.settings.port_at(host.ports.index(position)?)?),
         };
         host.handle_sent(now, id, scan_delay);
@@ -146,7 +148,7 @@ impl Plan {
         if let Some(min_rate) = &mut self.min_rate {
             min_rate.take(now);
         }
-        if self.driver.late_replies {
+        if hears_late {
             self.calendar.push(now + timeout, Timer::Deadline(id, now));
         }
         self.statistics.sent += 1;
@@ -167,7 +169,7 @@ impl Plan {
             Target::Port(_) => base,
             Target::Method(method) => {
                 let first = self.discovery_timeout(id.host);
-                let first = match self.settings.methods.get(method as usize) {
+                let first = match self.settings.method(host.asked, method) {
                     Some(Method::Neighbor) => first.min(NEIGHBOR_TIMEOUT_MAX),
                     _ => first,
                 };
@@ -180,7 +182,10 @@ impl Plan {
     pub(super) fn discovery_timeout(&self, id: HostId) -> Duration {
         let own = self.host(id).map_or(self.settings.timing.rtt.initial, |host| host.rtt.timeout());
         let own = if self.rtt.is_known() { own.max(self.rtt.timeout()) } else { own };
-        let neighbors = self.settings.methods.iter().all(|&method| method == Method::Neighbor);
+        let neighbors = match self.host(id).map(|host| host.asked) {
+            Some(Asked::Neighbor) => true,
+            _ => self.settings.methods.iter().all(|&method| method == Method::Neighbor),
+        };
         if neighbors { own.min(NEIGHBOR_TIMEOUT_MAX) } else { own }
     }
 
@@ -199,7 +204,7 @@ impl Plan {
                 self.wake(id);
             }
             Timer::Deadline(id, sent) if self.flights.is_live(id, sent) => {
-                if !self.driver.late_replies {
+                if !self.hears_late(id) {
                     self.abandoned.push_back(id);
                 }
                 self.handle_timeout(now, id);

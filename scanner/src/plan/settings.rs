@@ -14,8 +14,9 @@ const CONNECTS_QUEUED_MAX: u32 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Driver {
-    /// Whether an answer may still come after the time-out. A packet driver hears it and leaves deadlines to the
-    /// plan; a driver that closes a descriptor does not, and reports each time-out itself.
+    /// Whether the answer to a port probe may still come after the time-out. A packet driver hears it and leaves
+    /// deadlines to the plan; a driver that closes a descriptor does not, and reports each time-out itself. Of
+    /// discovery probes the [`Method`] decides that, so that a connect scan can find its hosts by packets.
     pub late_replies: bool,
     /// Most probes in flight: descriptors, ephemeral ports, or the capacity of a ring.
     pub in_flight_max: usize,
@@ -61,12 +62,25 @@ pub enum Method {
     Neighbor,
 }
 
+impl Method {
+    /// Whether the probe is a packet, whose answer is heard however late it comes; a connect spends a descriptor.
+    #[must_use]
+    pub const fn is_packet(self) -> bool {
+        !matches!(self, Self::Connect(_))
+    }
+}
+
 /// How a host enters the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostStart {
     /// It is asked first, by every method of the settings.
     Discover,
+    /// It is on the local link, and asked by [`Method::Neighbor`] alone, whatever the settings say.
+    Neighbor,
+    /// As [`Neighbor`](Self::Neighbor), but a host that does not answer counts as up all the same, for this reason:
+    /// `-Pn`, where only its hardware address is wanted.
+    NeighborOrUp(Reason),
     /// It counts as up for this reason: `user-set` for `-Pn`, `localhost-response` for an address of our own.
     Up(Reason),
 }
@@ -80,6 +94,15 @@ pub enum AnswerLimits {
     Respected,
     /// It is not waited for (`--defeat-rst-ratelimit`): resets that do not come leave ports filtered.
     Defied,
+}
+
+/// How a host is asked whether it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// By the methods of the settings.
+    Methods,
+    /// As a neighbor on the local link.
+    Neighbor,
 }
 
 /// The order of the ports of a host.
@@ -151,6 +174,22 @@ impl Settings {
             answer_limits: AnswerLimits::Respected,
             hosts_max: None,
             hosts_min: None,
+        }
+    }
+
+    /// The discovery method at an index, for a host asked in this way.
+    pub(super) fn method(&self, asked: Asked, index: u32) -> Option<Method> {
+        match asked {
+            Asked::Methods => self.methods.get(index as usize).copied(),
+            Asked::Neighbor => (index == 0).then_some(Method::Neighbor),
+        }
+    }
+
+    /// How many methods a host is asked by.
+    pub(super) fn method_count(&self, asked: Asked) -> u32 {
+        match asked {
+            Asked::Methods => u32::try_from(self.methods.len()).unwrap_or(u32::MAX),
+            Asked::Neighbor => 1,
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::table::reason;
-use super::{Consumer, Cut, Fold, HostReport, Phase, ScanEvent, Start, Summary, port_table};
+use super::{Consumer, Cut, Fold, HostReport, PacketCounts, Phase, ScanEvent, Start, Summary, port_table};
 use crate::plan::{AnswerLimits, Ending, HostStatus};
 use crate::verdict::PortState;
 
@@ -205,8 +205,14 @@ fn host_report(host: &HostReport, style: Style) -> String {
         }
         text.push_str(&port_table(&host.ports, &host.title(), host.ip(), fold, style.reasons));
     }
+    if let Some(mac) = host.mac {
+        let _ = writeln!(text, "MAC Address: {mac} ({})", host.vendor.unwrap_or("Unknown"));
+    }
     text.push_str(&limits(host));
-    text.push('\n');
+    // Reports without ports are short and stand close together.
+    if !host.ports.is_empty() || host.ending != Ending::Complete {
+        text.push('\n');
+    }
     text
 }
 
@@ -288,6 +294,9 @@ fn finished(summary: &Summary, destination: Destination, style: Style) -> String
     match destination {
         Destination::Screen => {
             let _ = writeln!(text, "scanner done: {counts}");
+            if let Some(packets) = summary.packets.filter(|_| style.verbosity > 0) {
+                text.push_str(&packet_counts(&packets));
+            }
         }
         Destination::File => {
             let _ = writeln!(text, "# scanner done at {} -- {counts}", summary.file_time);
@@ -296,9 +305,60 @@ fn finished(summary: &Summary, destination: Destination, style: Style) -> String
     text
 }
 
+fn packet_counts(packets: &PacketCounts) -> String {
+    let mut text = String::new();
+    if packets.dropped > 0 {
+        let _ = writeln!(text, "{:11}Lost in this machine before they were read: {}", "", packets.dropped);
+    }
+    let (sent, received) = (size(packets.sent_bytes), size(packets.received_bytes));
+    let _ = writeln!(
+        text,
+        "{:11}Raw packets sent: {} ({sent}) | Rcvd: {} ({received})",
+        "", packets.sent, packets.received
+    );
+    text
+}
+
+/// Bytes in the unit that fits them, by powers of a thousand.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes}B"),
+        1000..1_000_000 => format!("{:.3}KB", bytes as f64 / 1e3),
+        _ => format!("{:.3}MB", bytes as f64 / 1e6),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mac::MacAddress;
+    use crate::target::Address;
+    use crate::verdict::{Reason, Verdict};
+
+    #[test]
+    fn a_host_on_the_link_is_named_with_its_card_and_stands_close_to_the_next() {
+        let mut host = HostReport::new(Address::new("198.18.64.10".parse().unwrap()));
+        host.status = Some((HostStatus::Up, Verdict::new(PortState::Unknown, Reason::ArpResponse)));
+        host.mac = Some(MacAddress::new([2, 0, 0, 0, 0x64, 1]));
+        let text = host_report(&host, Style::default());
+        let expected =
+            "Scan report for 198.18.64.10\nHost is up.\nMAC Address: 02:00:00:00:64:01 (Unknown)\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn packets_are_counted_in_units_that_fit() {
+        let counts = PacketCounts {
+            sent: 205,
+            sent_bytes: 8980,
+            received: 202,
+            received_bytes: 808,
+            ..PacketCounts::default()
+        };
+        let expected = "           Raw packets sent: 205 (8.980KB) | Rcvd: 202 (808B)\n";
+        assert_eq!(packet_counts(&counts), expected);
+        assert_eq!(size(88_000_000), "88.000MB");
+    }
 
     #[test]
     fn latency_has_two_significant_digits_and_no_exponent() {

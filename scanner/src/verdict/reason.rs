@@ -104,6 +104,15 @@ impl Reason {
         }
     }
 
+    /// True if a router with this answer speaks of the host as a whole, and not of a port or a protocol that it filters.
+    #[must_use]
+    pub const fn is_about_the_host(self) -> bool {
+        matches!(
+            self,
+            Self::BeyondScope | Self::HostUnreach | Self::NetUnreach | Self::NoRoute | Self::RejectRoute
+        )
+    }
+
     /// Who can have made an answer with this reason.
     pub(super) const fn origin(self) -> Origin {
         match self {

@@ -48,11 +48,51 @@ fn a_router_that_prohibits_both_probes_decides_at_once() {
 
 #[test]
 fn what_a_router_said_outlasts_silence() {
-    let icmp = IcmpError::new(IcmpVersion::V4, 3, 1, Some(ROUTER));
+    let icmp = IcmpError::new(IcmpVersion::V4, 3, 13, Some(ROUTER));
     let host = SimulatedHost::new(Behavior::Silent).with_port(80, Behavior::Reject(icmp));
     let report = discover(Template::Normal, CONNECT, one_host(1, host));
-    assert_eq!(status(&report), (HostStatus::Down, Reason::HostUnreach));
+    assert_eq!(status(&report), (HostStatus::Down, Reason::AdminProhibited));
     assert_eq!(report.statistics.sent, 3, "the rejected probe is not repeated");
+}
+
+#[test]
+fn a_router_that_calls_the_whole_host_unreachable_decides_soon_unless_the_host_answers() {
+    let icmp = IcmpError::new(IcmpVersion::V4, 3, 1, Some(ROUTER));
+    let host = SimulatedHost::new(Behavior::Silent).with_port(80, Behavior::Reject(icmp));
+    for driver in [CONNECT, RAW] {
+        let report = discover(Template::Normal, driver, one_host(1, host.clone()));
+        assert_eq!(status(&report), (HostStatus::Down, Reason::HostUnreach));
+        assert_eq!(report.statistics.sent, 2);
+        assert!(report.elapsed < ms(100), "{:?}", report.elapsed);
+    }
+    let host = host.with_port(443, Behavior::Open);
+    let report = discover(Template::Normal, RAW, one_host(1, host));
+    assert_eq!(status(&report), (HostStatus::Up, Reason::SynAck));
+}
+
+#[test]
+fn neighbors_and_hosts_far_away_in_one_plan_are_asked_in_their_own_ways() {
+    let far: IpAddr = "198.19.0.10".parse().unwrap();
+    let mut network = one_host(1, SimulatedHost::new(Behavior::Closed));
+    network.add(far, SimulatedHost::new(Behavior::Closed));
+    let absent: IpAddr = "198.18.0.99".parse().unwrap();
+    let mut settings = settings(Template::Normal, [22], 1);
+    settings.methods = FOUR.to_vec();
+    let targets = [
+        (TARGET, HostStart::Neighbor),
+        (far, HostStart::Discover),
+        (absent, HostStart::NeighborOrUp(Reason::UserSet)),
+    ];
+    // The hosts are found by packets, whatever the ports are scanned by.
+    for driver in [CONNECT, RAW] {
+        let report = scan_all(settings.clone(), driver, network.clone(), targets);
+        let statuses: Vec<_> = report.hosts.iter().map(|host| host.status.unwrap().0).collect();
+        assert_eq!(statuses, [HostStatus::Up; 3], "{driver:?}");
+        assert_eq!(report.hosts[2].status.unwrap().1.reason, Reason::UserSet);
+        assert_eq!(report.hosts[2].ports[&22].reason, Reason::NoResponse);
+        // One, four and two for the hosts; one, one and two for the ports.
+        assert_eq!(report.statistics.sent, 11, "{driver:?}");
+    }
 }
 
 #[test]
