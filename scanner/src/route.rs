@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::packet::MacAddress;
+use crate::mac::MacAddress;
 use crate::verdict::Errno;
 
 /// The way to one destination.

@@ -7,7 +7,8 @@ use etherparse::{
     IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, Ipv6FlowLabel, Ipv6Header, TcpHeader, UdpHeader,
 };
 
-use super::{MacAddress, ether_type, protocol};
+use super::{ether_type, protocol};
+use crate::mac::MacAddress;
 use crate::technique::tcp_flags;
 
 /// The fields of an IP header that a prober chooses. Addresses must be of one family.
@@ -188,7 +189,7 @@ pub fn neighbor_solicitation(source: Ipv6Addr, mac: MacAddress, target: Ipv6Addr
     let mut bytes = vec![135, 0, 0, 0, 0, 0, 0, 0];
     bytes.extend_from_slice(&target.octets());
     bytes.extend_from_slice(&[1, 1]);
-    bytes.extend_from_slice(&mac.bytes());
+    bytes.extend_from_slice(&mac.octets());
     let ip = Ip::new(source.into(), solicited_node(target).into(), 255, 0);
     wrap(&ip, protocol::ICMPV6, bytes, Some(2))
 }
@@ -318,8 +319,8 @@ pub fn fragments(packet: &[u8], payload_max: usize) -> Vec<Vec<u8>> {
 #[must_use]
 pub fn ethernet(source: MacAddress, destination: MacAddress, ether_type: u16) -> [u8; 14] {
     let mut header = [0; 14];
-    header[..6].copy_from_slice(&destination.bytes());
-    header[6..12].copy_from_slice(&source.bytes());
+    header[..6].copy_from_slice(&destination.octets());
+    header[6..12].copy_from_slice(&source.octets());
     header[12..].copy_from_slice(&ether_type.to_be_bytes());
     header
 }
@@ -340,7 +341,7 @@ pub fn arp_request(mac: MacAddress, source: Ipv4Addr, target: Ipv4Addr) -> Vec<u
     let mut frame = ethernet(mac, MacAddress::BROADCAST, ether_type::ARP).to_vec();
     // Ethernet, IPv4, address lengths, request.
     frame.extend_from_slice(&[0, 1, 0x08, 0, 6, 4, 0, 1]);
-    frame.extend_from_slice(&mac.bytes());
+    frame.extend_from_slice(&mac.octets());
     frame.extend_from_slice(&source.octets());
     frame.extend_from_slice(&[0; 6]);
     frame.extend_from_slice(&target.octets());

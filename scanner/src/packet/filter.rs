@@ -172,7 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::packet::MacAddress;
+    use crate::mac::MacAddress;
     use crate::packet::build::{self, Ip, Ping, Segment};
 
     /// What the kernel would do, for the instructions that are used here.

@@ -8,8 +8,9 @@ use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 
 use super::build::{self, Checksum, Ip, Ping, Segment};
+use super::protocol;
 use super::view::{Arp, IpPacket, quoted_ports};
-use super::{MacAddress, protocol};
+use crate::mac::MacAddress;
 
 fn addresses() -> impl Strategy<Value = Ip> {
     let fields = (any::<bool>(), any::<u128>(), any::<u128>(), any::<u8>(), any::<u16>());

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{MacAddress, protocol};
+use super::protocol;
+use crate::mac::MacAddress;
 
 /// Extension headers that are skipped before a packet counts as made to confuse.
 const EXTENSIONS_MAX: usize = 16;
@@ -386,7 +387,7 @@ impl<'a> Arp<'a> {
     /// The Ethernet address of the sender.
     #[must_use]
     pub fn sender_mac(&self) -> MacAddress {
-        self.0[8..14].try_into().map(MacAddress::new).unwrap_or_default()
+        self.0[8..14].try_into().map_or(MacAddress::ZERO, MacAddress::new)
     }
 
     /// The address of the sender.

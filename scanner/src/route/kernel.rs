@@ -16,7 +16,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
 use super::{Interface, InterfaceKind, NoRoute, Route, TableRoute, Wish};
-use crate::packet::MacAddress;
+use crate::mac::MacAddress;
 use crate::verdict::Errno;
 
 /// Longer than any message of the kernel: it sends dumps in parts of at most 32 KiB.

@@ -340,7 +340,8 @@ fn the_other_form_has_everything_in_brackets() {
 
 #[test]
 fn neighbors_have_lines_of_their_own() {
-    use crate::packet::{MacAddress, build};
+    use crate::mac::MacAddress;
+    use crate::packet::build;
     let at = Duration::from_micros(12_049);
     let mac = MacAddress::new([2, 0, 0, 0, 0x64, 1]);
     let request = build::arp_request(mac, [198, 18, 64, 5].into(), [198, 18, 64, 13].into());
@@ -355,7 +356,7 @@ fn neighbors_have_lines_of_their_own() {
     let line = Line::new(Direction::Sent, at, Subject::Ip(&asked)).to_string();
     let expected = "SENT (0.0120s) ICMPv6 (58) fd00:64::5 > ff02::1:ff00:10 (type=135/code=0) hopl=255 flow=0 payloadlen=32";
     assert_eq!(line, expected);
-    let mut told = [&[136, 0, 0, 0, 0x60, 0, 0, 0][..], &host.octets(), &[2, 1], &mac.bytes()].concat();
+    let mut told = [&[136, 0, 0, 0, 0x60, 0, 0, 0][..], &host.octets(), &[2, 1], &mac.octets()].concat();
     let ip = build::Ip::new(host.into(), us.into(), 255, 0);
     let line = |told: &[u8]| {
         let packet = build::raw(&ip, 58, told);
