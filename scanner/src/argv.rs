@@ -83,13 +83,13 @@ pub enum Refusal {
         typed: String,
     },
     /// A letter after `-s` that is no kind of scan.
-    #[error("-s{0}: Scantype {0} not supported; use -sT")]
+    #[error("-s{0}: Scantype {0} not supported; use -sS, -sT or -sU")]
     ScanType(String),
     /// `-s` alone.
-    #[error("option requires an argument -- 's'; use -sT")]
+    #[error("option requires an argument -- 's'; use -sS, -sT or -sU")]
     ScanTypeMissing,
     /// Something after `-P` that is no kind of host discovery.
-    #[error("-P{0}: Illegal Argument to -P, use -Pn")]
+    #[error("-P{0}: Illegal Argument to -P, use -Pn, -PE, -PS, -PA, -PP, -PM or -PU")]
     PingType(String),
 }
 
@@ -239,9 +239,16 @@ impl Normalizer {
             match letter {
                 b's' => return self.scan_types(after).map_err(Some),
                 b'P' => return self.ping_type(after).map_err(Some),
-                // An older spelling, which the reference still has.
-                b'M' => {
-                    self.remember_value("--max-parallelism", *letter, after);
+                // Their long names are ours, or, with -M and -g, the reference's.
+                b'M' | b'S' | b'e' | b'g' | b'D' => {
+                    let canonical = match letter {
+                        b'M' => "--max-parallelism",
+                        b'S' => "--source",
+                        b'e' => "--interface",
+                        b'g' => "--source-port",
+                        _ => "--decoys",
+                    };
+                    self.remember_value(canonical, *letter, after);
                     return Ok(());
                 }
                 b'p' | b'T' => {
@@ -250,7 +257,7 @@ impl Normalizer {
                 }
                 b'v' => rest = self.level("--verbose", b'v', after),
                 b'd' => rest = self.level("--debug", b'd', after),
-                b'F' | b'n' | b'R' | b'r' | b'4' | b'6' | b'h' | b'V' => {
+                b'f' | b'F' | b'n' | b'R' | b'r' | b'4' | b'6' | b'h' | b'V' => {
                     self.result.push_joined("-", OsStr::from_bytes(&[*letter]));
                 }
                 _ => {
@@ -268,13 +275,13 @@ impl Normalizer {
             return Err(Refusal::ScanTypeMissing);
         }
         for (index, kind) in kinds.iter().enumerate() {
-            if *kind != b'T' {
+            if !b"TSAWFNXMUnPL".contains(kind) {
                 return Err(refused::scan(*kind).map_or_else(
                     || Refusal::ScanType(first_character(&kinds[index..])),
                     |instead| Refusal::NotSupported { typed: format!("-s{}", char::from(*kind)), instead },
                 ));
             }
-            self.result.push("-sT");
+            self.result.push_joined("-s", OsStr::from_bytes(&[*kind]));
         }
         Ok(())
     }
@@ -284,6 +291,13 @@ impl Normalizer {
         if matches!(kind, b"n" | b"0" | b"N" | b"D") {
             self.result.remember("-Pn", &[b"-P", kind].concat());
             self.result.push("-Pn");
+            return Ok(());
+        }
+        if let Some(letter @ (b'E' | b'P' | b'M' | b'S' | b'A' | b'U' | b'R' | b'T' | b'B' | b'I')) =
+            kind.first()
+        {
+            let rest = OsStr::from_bytes(&kind[1..]);
+            self.result.push_joined(&format!("-P{}", char::from(*letter)), rest);
             return Ok(());
         }
         Err(kind.first().and_then(|letter| refused::ping(*letter)).map_or_else(

@@ -4,16 +4,24 @@
 mod definition;
 pub mod help;
 mod pace;
+mod packets;
 mod values;
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
 use crate::argv::{Normalized, normalize};
 use crate::pace::Pace;
+use crate::packet::line::Format;
+use crate::plan::Method;
+use crate::privilege::Privileges;
+use crate::raw_options::RawOptions;
 use crate::target::{Families, Shard};
+use crate::technique::Technique;
+use crate::verdict::ResetEvidence;
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +35,8 @@ pub enum Request {
     LongHelp,
     /// Name and version on stdout.
     Version,
+    /// `--iflist`.
+    InterfaceList,
     /// There were no arguments at all: the text of `-h` on stderr, as a usage error.
     Nothing,
 }
@@ -45,8 +55,26 @@ pub struct Arguments {
     pub exclude_file: Option<PathBuf>,
     /// `-4`, `-6`.
     pub families: Families,
-    /// `-Pn`, `-n` and the like.
+    /// What is to be done with the hosts.
+    pub work: Work,
+    /// The kinds of port scan, in the order given; none if the user named none.
+    pub techniques: Vec<Technique>,
+    /// How hosts are to be found.
     pub discovery: Discovery,
+    /// Whether hosts on the local link are asked by ARP and neighbor solicitations.
+    pub neighbors: bool,
+    /// Whether a reset proves a host up.
+    pub resets: ResetEvidence,
+    /// `-S`: the address to come from.
+    pub source: Option<IpAddr>,
+    /// `-e`: the interface to leave by.
+    pub interface: Option<String>,
+    /// What raw packets are to look like.
+    pub raw: RawOptions,
+    /// What the user says about privileges.
+    pub privileges: Privileges,
+    /// The form of the packet trace.
+    pub trace_format: Format,
     /// `-n`, `-R`.
     pub name_lookup: NameLookup,
     /// `--dns-servers`, each time it was given.
@@ -91,15 +119,30 @@ pub struct Arguments {
     pub output_normal: Option<PathBuf>,
 }
 
-/// Whether hosts are looked for before their ports are scanned.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How hosts are to be found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Discovery {
-    /// A host is up if a connect to port 80 or 443 is answered.
+    /// By what is usual for the privileges at hand.
     #[default]
-    Connect,
-    /// Every target counts as up (`-Pn`).
+    Usual,
+    /// By these methods, in the order in which a host is asked.
+    By(Vec<Method>),
+    /// Not at all: every target counts as up (`-Pn`).
     Skip,
+}
+
+/// What is to be done with the hosts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Work {
+    /// Their ports are scanned.
+    #[default]
+    Ports,
+    /// They are only looked for (`-sn`).
+    Discovery,
+    /// They are only listed, with their names (`-sL`).
+    List,
 }
 
 /// Which addresses' names are looked up.
@@ -186,7 +229,7 @@ impl UsageError {
 ///     panic!("this is a scan");
 /// };
 /// assert_eq!(arguments.ports.as_deref(), Some("22"));
-/// assert!(parse(vec!["-sS".into()]).is_err());
+/// assert!(parse(vec!["-sQ".into()]).is_err());
 /// ```
 ///
 /// # Errors
@@ -214,6 +257,9 @@ fn name_of(normalized: &Normalized, canonical: &str) -> String {
     match normalized.typed(canonical) {
         "--output-normal" => "-oN".to_owned(),
         "--input-list" => "-iL".to_owned(),
+        "--source" => "-S".to_owned(),
+        "--interface" => "-e".to_owned(),
+        "--decoys" => "-D".to_owned(),
         typed => typed.to_owned(),
     }
 }

@@ -6,28 +6,30 @@
 
 mod dns_server;
 mod error;
+mod probing;
 #[cfg(test)]
 mod tests;
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 pub use dns_server::{DNS_PORT, DnsHost, DnsServer};
 pub use error::ConfigError;
+pub use probing::Methods;
 
-use crate::cli::{Arguments, Discovery, LEVEL_MAX, Level, NameLookup, PacketTrace, Timing};
+use crate::cli::{Arguments, Discovery, LEVEL_MAX, Level, NameLookup, PacketTrace, Timing, Work};
 use crate::escape::Escaped;
 use crate::pace::Pace;
+use crate::packet::line::Format;
 use crate::plan::PortOrder;
 use crate::ports::{PortList, PortListWarning, Ports, Protocol};
+use crate::privilege::Privileges;
+use crate::raw_options::RawOptions;
 use crate::target::{Origin, Shard, TargetList};
+use crate::technique::Technique;
 use crate::top_ports;
-
-/// What a connect scan looks at.
-const SCANNED: &[Protocol] = &[Protocol::Tcp];
-/// The ports host discovery connects to: one of the two answers, if only with a reset, on nearly every host that does
-/// not drop everything.
-const DISCOVERY_PORTS: [u16; 2] = [80, 443];
+use crate::verdict::ResetEvidence;
 
 /// Everything a run needs to know.
 #[derive(Debug, Clone)]
@@ -37,8 +39,27 @@ pub struct Config {
     pub targets: TargetList,
     /// The ports to scan, at least one.
     pub ports: Ports,
-    /// The ports host discovery connects to; empty if every target counts as up.
-    pub discovery_ports: Vec<u16>,
+    /// Ports that are left alone, also by host discovery.
+    pub excluded: Ports,
+    /// What is to be done with the hosts.
+    pub work: Work,
+    /// How hosts are to be found; [`methods`](Self::methods) tells by what.
+    pub discovery: Discovery,
+    /// Whether hosts on the local link are asked by ARP and neighbor solicitations.
+    pub neighbors: bool,
+    /// Whether a reset proves a host up.
+    pub resets: ResetEvidence,
+    /// The address to come from, if the user says so.
+    pub source: Option<IpAddr>,
+    /// The name of the interface to leave by, if the user says so.
+    pub interface: Option<String>,
+    /// What raw packets are to look like.
+    pub raw: RawOptions,
+    /// What the user says about privileges.
+    pub privileges: Privileges,
+    /// The form of the packet trace.
+    pub trace_format: Format,
+    techniques: Vec<Technique>,
     /// Whose names are looked up.
     pub name_lookup: NameLookup,
     /// Who is asked for names.
@@ -134,7 +155,6 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut warnings = arguments.pace.warnings();
         let (ports, excluded) = ports(arguments, &mut warnings)?;
-        let discovery_ports = discovery_ports(arguments, &excluded, &mut warnings);
         let output_normal = output("-oN", arguments.output_normal.as_deref())?;
         let trace_out = output("--trace-out", arguments.trace_out.as_deref())?;
         if output_normal.is_some() && output_normal == trace_out {
@@ -150,7 +170,17 @@ impl Config {
         Ok(Self {
             targets,
             ports,
-            discovery_ports,
+            excluded,
+            work: arguments.work,
+            discovery: arguments.discovery.clone(),
+            neighbors: arguments.neighbors,
+            resets: arguments.resets,
+            source: arguments.source,
+            interface: arguments.interface.clone(),
+            raw: arguments.raw.clone(),
+            privileges: arguments.privileges,
+            trace_format: arguments.trace_format,
+            techniques: arguments.techniques.clone(),
             name_lookup: arguments.name_lookup,
             name_source,
             timing: arguments.timing,
@@ -175,6 +205,7 @@ impl Config {
 
 /// Works out the ports to scan, and those that are to be left alone whatever the purpose.
 fn ports(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<(Ports, Ports), ConfigError> {
+    let scanned = &scanned_protocols(&arguments.techniques)[..];
     let parse = |option, text: &str, protocols| {
         PortList::parse(text, protocols).map_err(|error| ConfigError::Ports { option, error })
     };
@@ -182,7 +213,7 @@ fn ports(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<(Ports, Po
         Some(text) => parse("--exclude-ports", text, &Protocol::ALL)?.ports,
         None => Ports::new(),
     };
-    let listed = arguments.ports.as_deref().map(|text| parse("-p", text, SCANNED)).transpose()?;
+    let listed = arguments.ports.as_deref().map(|text| parse("-p", text, scanned)).transpose()?;
     let not_excluded = |protocol, port| !excluded.of(protocol).contains(port);
     let mut not_scanned = false;
     let ports = match listed {
@@ -193,7 +224,7 @@ fn ports(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<(Ports, Po
             let mut ports = list.ports;
             ports.remove_all(&excluded);
             match arguments.top_ports {
-                Some(count) => Ports::likeliest(count.into(), SCANNED, |protocol, port| {
+                Some(count) => Ports::likeliest(count.into(), scanned, |protocol, port| {
                     ports.of(protocol).contains(port)
                 }),
                 None => ports,
@@ -201,29 +232,23 @@ fn ports(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<(Ports, Po
         }
         None => {
             let default = if arguments.fast { top_ports::FAST_COUNT } else { top_ports::DEFAULT_COUNT };
-            Ports::likeliest(arguments.top_ports.map_or(default, usize::from), SCANNED, not_excluded)
+            Ports::likeliest(arguments.top_ports.map_or(default, usize::from), scanned, not_excluded)
         }
     };
-    match (ports.is_empty(), not_scanned) {
-        (false, _) => Ok((ports, excluded)),
-        (true, true) => Err(ConfigError::NoTcpPorts),
-        (true, false) => Err(ConfigError::NoPorts),
+    match scanned.iter().find(|protocol| ports.of(**protocol).is_empty()) {
+        None => Ok((ports, excluded)),
+        Some(protocol) if not_scanned || !ports.is_empty() => {
+            Err(ConfigError::NoPortsOf { protocol: *protocol })
+        }
+        Some(_) => Err(ConfigError::NoPorts),
     }
 }
 
-fn discovery_ports(arguments: &Arguments, excluded: &Ports, warnings: &mut Vec<String>) -> Vec<u16> {
-    if arguments.discovery == Discovery::Skip {
-        return Vec::new();
-    }
-    let mut ports = DISCOVERY_PORTS.to_vec();
-    ports.retain(|port| !excluded.of(Protocol::Tcp).contains(*port));
-    if ports.is_empty() {
-        warnings.push(
-            "WARNING: --exclude-ports leaves host discovery no port, so all targets count as up, as with -Pn"
-                .to_owned(),
-        );
-    }
-    ports
+fn scanned_protocols(techniques: &[Technique]) -> Vec<Protocol> {
+    let mut protocols: Vec<_> = techniques.iter().map(|technique| technique.protocol()).collect();
+    protocols.sort_unstable();
+    protocols.dedup();
+    if protocols.is_empty() { vec![Protocol::Tcp] } else { protocols }
 }
 
 fn name_source(arguments: &Arguments) -> Result<NameSource, ConfigError> {

@@ -1,9 +1,8 @@
-//! What this machine grants the process: descriptors and privileges.
+//! What this machine grants the process: descriptors.
 
 use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CapabilitySet, capabilities};
 
 /// Descriptors left to everything that is not a probe: the event queue, signals, files that the system's libraries open.
 const RESERVE: usize = 6;
@@ -39,12 +38,6 @@ fn budget(limit: usize, open: usize, names: bool) -> usize {
     let free = limit.saturating_sub(open);
     let for_names = if names { RESERVE_FOR_NAMES.min(free / 4) } else { 0 };
     free.saturating_sub(RESERVE.min(free / 4) + for_names).clamp(1, PROBES_MAX)
-}
-
-/// Whether this process may send and capture raw packets (`CAP_NET_RAW`), whatever its user id.
-#[must_use]
-pub fn may_use_raw_packets() -> bool {
-    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_RAW))
 }
 
 #[cfg(test)]

@@ -4,17 +4,20 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
+use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use dns::{Driver, Resolver};
 use nsock::Pool;
-use scanner::cli::{self, NameLookup, Request, Timing, help};
+use scanner::cli::{self, NameLookup, Request, Timing, Work, help};
 use scanner::config::{Config, Input, NameSource, Output};
 use scanner::exit::Exit;
+use scanner::interface_list::interface_list;
 use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, system_name};
-use scanner::plan::{Method, Settings};
+use scanner::plan::Settings;
 use scanner::report::{Consumer, Cut, Destination, Normal, ScanEvent, Start, Style};
+use scanner::route::kernel::Kernel;
 use scanner::scan::{Course, GROUP_MAX, Lookup, NameService, Options, Presumed, Scan, SystemNames};
 use scanner::target::{HostOrder, TargetSet, TooManyToShuffle, Walk};
 use scanner::template::Template;
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         },
         Ok(Request::ShortHelp) => show(help::SHORT),
         Ok(Request::LongHelp) => show(help::LONG),
+        Ok(Request::InterfaceList) => interfaces(),
         Ok(Request::Version) => show(&format!("{}\n", cli::version())),
         Ok(_) => {
             eprint!("{}", help::SHORT);
@@ -76,12 +80,37 @@ fn show(text: &str) -> Exit {
     }
 }
 
+/// Shows interfaces and routes.
+fn interfaces() -> Exit {
+    let list = Kernel::new().and_then(|mut kernel| {
+        let routes = kernel.table()?;
+        Ok(interface_list(kernel.interfaces(), &routes))
+    });
+    match list {
+        Ok(list) => show(&list),
+        Err(error) => {
+            eprintln!("scanner: --iflist: cannot ask the kernel for interfaces and routes: {error}");
+            Exit::Failed
+        }
+    }
+}
+
 fn prepare_and_run(arguments: &cli::Arguments, started: Instant) -> Result<Exit, Stop> {
     let config =
         Config::build(arguments, &mut read).map_err(|error| Stop(error.exit(), error.to_string()))?;
-    for warning in &config.warnings {
+    let refused = config.needs_raw_packets().or_else(|| match config.work {
+        Work::Ports => None,
+        Work::List => Some("-sL".to_owned()),
+        _ => Some("-sn".to_owned()),
+    });
+    if let Some(option) = refused {
+        return Err(Stop(Exit::Usage, format!("{option} is not supported: use -sT")));
+    }
+    let about_methods = config.methods(false).warnings;
+    for warning in config.warnings.iter().chain(&about_methods).chain(&config.not_honored(false)) {
         eprintln!("scanner: {warning}");
     }
+    check_origin(&config)?;
     limits::raise_descriptor_limit();
     let trace_file = match &config.trace_out {
         Some(output) => Some(TraceFile::new(create("--trace-out", output)?)),
@@ -91,6 +120,34 @@ fn prepare_and_run(arguments: &cli::Arguments, started: Instant) -> Result<Exit,
     let consumers = consumers(&config)?;
     let (targets, bad_targets) = targets(&config, &tracing)?;
     run(&config, targets, bad_targets, consumers, &tracing, started)
+}
+
+/// Whether packets can come from where the user wants them to.
+fn check_origin(config: &Config) -> Result<(), Stop> {
+    if let Some(source) = config.source {
+        UdpSocket::bind((source, 0)).map_err(|error| {
+            Stop(
+                Exit::Failed,
+                format!("-S: cannot send from {source}: {error}; --iflist shows the addresses there are"),
+            )
+        })?;
+    }
+    let Some(name) = &config.interface else { return Ok(()) };
+    let kernel = Kernel::new().map_err(|error| failed("ask for the interfaces", &error))?;
+    match kernel.interface_named(name) {
+        Some(interface) if interface.is_up => Ok(()),
+        Some(_) => Err(Stop(
+            Exit::Failed,
+            format!("-e: the interface {name} is down; `ip link set {name} up` starts it"),
+        )),
+        None => {
+            let name = scanner::escape::Escaped::new(name.as_bytes());
+            Err(Stop(
+                Exit::Failed,
+                format!("-e: there is no interface {name}; --iflist shows those there are"),
+            ))
+        }
+    }
 }
 
 /// Reads a list of targets.
@@ -233,7 +290,8 @@ fn settings(config: &Config) -> Settings {
         _ => Template::Normal,
     };
     let mut settings = Settings::new(template, config.ports.of(ports::Protocol::Tcp).iter().collect());
-    settings.methods = config.discovery_ports.iter().map(|&port| Method::Connect(port)).collect();
+    settings.methods = config.methods(false).methods;
+    settings.resets = config.resets;
     settings.seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
     settings.port_order = config.port_order;
     config.pace.apply(&mut settings);
@@ -244,10 +302,12 @@ fn options(config: &Config, tracing: &Tracing, started: Instant) -> Result<Optio
     let names = config.name_lookup != NameLookup::Never;
     let descriptors = limits::descriptors_for_probes(names)
         .map_err(|error| failed("tell how many descriptors are free", &error))?;
-    let mut options = Options::new(settings(config), descriptors, started);
-    options.presumed = match config.discovery_ports.is_empty() {
+    let settings = settings(config);
+    let nobody_is_asked = settings.methods.is_empty();
+    let mut options = Options::new(settings, descriptors, started);
+    options.presumed = match nobody_is_asked {
         true => Presumed::Everybody,
-        false if limits::may_use_raw_packets() => Presumed::Ourselves,
+        false if config.privileges.allow_raw_packets() => Presumed::Ourselves,
         false => Presumed::Nobody,
     };
     if config.verbosity > 0 || tracing.is_on() {
@@ -277,6 +337,9 @@ fn run(
     tracing.install(&mut pool);
     let mut probes = nsock::SocketOptions::default();
     probes.icmp_errors = true;
+    probes.local = config.source.map(|source| SocketAddr::new(source, 0));
+    probes.device.clone_from(&config.interface);
+    probes.ip_options.clone_from(&config.raw.ip_options);
     pool.set_options(probes);
     let watch = signals::stop_on_signals(&mut pool).map_err(|error| failed("watch for signals", &error))?;
     let names = name_service(config, &mut pool)?;

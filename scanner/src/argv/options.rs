@@ -33,7 +33,7 @@ const fn plain(spelling: &'static str, value: Value) -> Long {
     Long { spelling, value, disguised: false }
 }
 
-/// Every long option of the command line. The last two are our own names for `-oN` and `-iL`.
+/// Every long option of the command line. Those in disguise are our own names for options of one dash.
 pub(super) const LONGS: &[Long] = &[
     plain("--top-ports", Value::Required),
     plain("--exclude-ports", Value::Required),
@@ -57,6 +57,24 @@ pub(super) const LONGS: &[Long] = &[
     plain("--max-runtime", Value::Required),
     plain("--shard", Value::Required),
     plain("--workers", Value::Required),
+    plain("--source-port", Value::Required),
+    plain("--ttl", Value::Required),
+    plain("--spoof-mac", Value::Required),
+    plain("--data", Value::Required),
+    plain("--data-string", Value::Required),
+    plain("--data-length", Value::Required),
+    plain("--ip-options", Value::Required),
+    plain("--mtu", Value::Required),
+    plain("--scanflags", Value::Required),
+    plain("--trace-format", Value::Required),
+    plain("--send-ip", Value::None),
+    plain("--send-eth", Value::None),
+    plain("--privileged", Value::None),
+    plain("--unprivileged", Value::None),
+    plain("--badsum", Value::None),
+    plain("--disable-arp-ping", Value::None),
+    plain("--discovery-ignore-rst", Value::None),
+    plain("--iflist", Value::None),
     plain("--defeat-rst-ratelimit", Value::None),
     plain("--randomize-hosts", Value::None),
     plain("--open", Value::None),
@@ -68,6 +86,9 @@ pub(super) const LONGS: &[Long] = &[
     plain("--debug", Value::Attached),
     plain("--help", Value::None),
     plain("--version", Value::None),
+    Long { spelling: "--source", value: Value::Required, disguised: true },
+    Long { spelling: "--interface", value: Value::Required, disguised: true },
+    Long { spelling: "--decoys", value: Value::Required, disguised: true },
     Long { spelling: "--output-normal", value: Value::Required, disguised: true },
     Long { spelling: "--input-list", value: Value::Required, disguised: true },
 ];
@@ -145,5 +166,5 @@ fn by_prefix(prefix: &str) -> Found {
 fn starts_cluster(word: &str) -> bool {
     word.bytes()
         .next()
-        .is_some_and(|letter| b"sPpTMvdFnRr46hV".contains(&letter) || refused::short(letter).is_some())
+        .is_some_and(|letter| b"sPpTMSegDfvdFnRr46hV".contains(&letter) || refused::short(letter).is_some())
 }

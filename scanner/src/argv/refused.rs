@@ -1,56 +1,36 @@
 //! Options of Nmap's that this scanner does not have, each with what to do instead.
 
-const RAW_SCAN: &str = "scans with raw packets are not available; use -sT";
-const NO_UDP: &str = "UDP scan is not available; -sT scans TCP";
+const RAW_SCAN: &str = "scans of other protocols than TCP and UDP are not available; use -sS, -sT or -sU";
 const NO_VERSIONS: &str =
     "services are not probed for versions; the SERVICE column tells the usual service of a port";
 const NO_SCRIPTS: &str = "there are no scripts; give the open ports to a tool made for the check";
 const NO_OS: &str = "operating systems are not detected; leave it out";
 const NO_IDLE: &str = "scans through third parties are not available; use -sT";
-const NO_LIST: &str = "a run without a port scan is not available; use -sT with few ports, such as -p 80,443";
-const PING: &str =
-    "hosts are found by connecting to ports 80 and 443; use -Pn to scan all targets without that";
+const PING: &str = "hosts are not found by this protocol; use -PE, -PS, -PA, -PU or -PP";
 const NORMAL_ONLY: &str = "results are written by -oN FILE, trace records by --trace-out FILE";
-const OWN_PACKETS: &str = "connect scans send no packets of their own making; leave it out";
-const SYSTEM_ROUTES: &str = "the system chooses interface and source address; leave it out";
+const OWN_PACKETS: &str = "it belongs to protocols that are not spoken here; leave it out";
 const OWN_PACE: &str = "the scan sets its own pace; choose a template with -T0 to -T5, or --max-rate";
 const OWN_DATA: &str = "tables are built in; choose ports with -p";
 const OWN_FILES: &str = "files are written afresh; give each run its own name with -oN FILE";
 
 /// `-sX`, by letter.
 const SCANS: &[(u8, &str)] = &[
-    (b'S', RAW_SCAN),
-    (b'A', RAW_SCAN),
-    (b'F', RAW_SCAN),
-    (b'N', RAW_SCAN),
-    (b'X', RAW_SCAN),
-    (b'M', RAW_SCAN),
-    (b'W', RAW_SCAN),
     (b'O', RAW_SCAN),
     (b'Y', RAW_SCAN),
     (b'Z', RAW_SCAN),
-    (b'U', NO_UDP),
     (b'V', NO_VERSIONS),
     (b'R', NO_VERSIONS),
     (b'C', NO_SCRIPTS),
     (b'I', NO_IDLE),
-    (b'n', NO_LIST),
-    (b'P', NO_LIST),
-    (b'L', NO_LIST),
 ];
 
 /// First letters of what may follow `-P`.
-const PINGS: &[u8] = b"SAEPMUOYRTBI";
+const PINGS: &[u8] = b"OY";
 
 /// Short options, by letter.
 const SHORTS: &[(u8, &str)] = &[
     (b'A', "OS and version detection, scripts and traceroute are not available; use -sT --reason -v"),
     (b'O', NO_OS),
-    (b'f', OWN_PACKETS),
-    (b'D', OWN_PACKETS),
-    (b'S', SYSTEM_ROUTES),
-    (b'e', SYSTEM_ROUTES),
-    (b'g', SYSTEM_ROUTES),
     (b'b', NO_IDLE),
     (b'I', "the owner of a service is not asked for; leave it out"),
     (b'm', "grepable output is not available; results are written by -oN FILE"),
@@ -69,7 +49,6 @@ const DISGUISED: &[(&str, &str)] = &[
     ("oH", NORMAL_ONLY),
     ("iR", "targets are not picked at random; name them, or read them with -iL FILE"),
     ("sI", NO_IDLE),
-    ("ff", OWN_PACKETS),
 ];
 
 /// Long options by name.
@@ -77,20 +56,11 @@ const LONGS: &[(&str, &str)] = &[
     ("adler32", OWN_PACKETS),
     ("allports", NO_VERSIONS),
     ("append-output", OWN_FILES),
-    ("badsum", OWN_PACKETS),
-    ("data", OWN_PACKETS),
-    ("data-length", OWN_PACKETS),
-    ("data-string", OWN_PACKETS),
     ("datadir", OWN_DATA),
     ("defeat-icmp-ratelimit", OWN_PACE),
     ("deprecated-xml-osclass", NORMAL_ONLY),
-    ("disable-arp-ping", PING),
-    ("discovery-ignore-rst", PING),
-    ("iflist", "interfaces are not listed; ask the system with `ip address`"),
-    ("ip-options", OWN_PACKETS),
     ("log-errors", "errors go to stderr; redirect it"),
     ("max-os-tries", NO_OS),
-    ("mtu", OWN_PACKETS),
     ("no-stylesheet", NORMAL_ONLY),
     ("nogcc", OWN_PACE),
     ("noninteractive", "the keyboard is never read; leave it out"),
@@ -98,13 +68,11 @@ const LONGS: &[(&str, &str)] = &[
     ("osscan-guess", NO_OS),
     ("osscan-limit", NO_OS),
     ("port-ratio", "there are no measured frequencies of ports to compare with; use --top-ports N"),
-    ("privileged", "-sT needs no privileges; leave it out"),
     ("proxies", "scans through proxies are not available; leave it out"),
     ("release-memory", "memory is released anyway; leave it out"),
     ("resolve-all", "the first address of a name is scanned; name the others too"),
     ("resume", "a run cannot be resumed; scan what is missing with -iL FILE"),
     ("route-dst", "routes are not shown; ask the system with `ip route get`"),
-    ("scanflags", RAW_SCAN),
     ("script", NO_SCRIPTS),
     ("script-args", NO_SCRIPTS),
     ("script-args-file", NO_SCRIPTS),
@@ -112,18 +80,12 @@ const LONGS: &[(&str, &str)] = &[
     ("script-timeout", NO_SCRIPTS),
     ("script-trace", NO_SCRIPTS),
     ("script-updatedb", NO_SCRIPTS),
-    ("send-eth", OWN_PACKETS),
-    ("send-ip", OWN_PACKETS),
     ("servicedb", OWN_DATA),
-    ("source-port", SYSTEM_ROUTES),
-    ("spoof-mac", OWN_PACKETS),
     ("stats-every", "progress is not shown; -v tells each open port when it is found"),
     ("stylesheet", NORMAL_ONLY),
     ("timing", "use -T0 to -T5"),
     ("traceroute", "paths are not traced; ask the system with `tracepath`"),
-    ("ttl", OWN_PACKETS),
     ("unique", "every address is scanned once anyway; leave it out"),
-    ("unprivileged", "-sT needs no privileges anyway; leave it out"),
     ("version-all", NO_VERSIONS),
     ("version-intensity", NO_VERSIONS),
     ("version-light", NO_VERSIONS),

@@ -32,10 +32,25 @@ pub(super) fn command() -> Command {
             flag("always").short('R'),
             flag("ascending").short('r'),
         ])
+        .arg(Arg::new("fragment").short('f').action(ArgAction::Count))
         .args([flag("v4").short('4'), flag("v6").short('6')])
         .args(
-            ["open", "reason", "system-dns", "defeat-rst-ratelimit", "randomize-hosts"]
-                .map(|name| flag(name).long(name)),
+            [
+                "open",
+                "reason",
+                "system-dns",
+                "defeat-rst-ratelimit",
+                "randomize-hosts",
+                "send-ip",
+                "send-eth",
+                "privileged",
+                "unprivileged",
+                "badsum",
+                "disable-arp-ping",
+                "discovery-ignore-rst",
+                "iflist",
+            ]
+            .map(|name| flag(name).long(name)),
         )
         .args(
             [
@@ -59,6 +74,19 @@ pub(super) fn command() -> Command {
                 "max-hostgroup",
                 "max-runtime",
                 "shard",
+                "source",
+                "interface",
+                "source-port",
+                "ttl",
+                "spoof-mac",
+                "data",
+                "data-string",
+                "data-length",
+                "ip-options",
+                "mtu",
+                "decoys",
+                "scanflags",
+                "trace-format",
                 "workers",
                 "seed",
                 "trace-out",

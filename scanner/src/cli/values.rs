@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use super::definition::{BARE, all};
-use super::{
-    Arguments, Discovery, LEVEL_MAX, Level, NameLookup, PacketTrace, Request, Timing, UsageError, name_of,
-};
+use super::{Arguments, LEVEL_MAX, Level, NameLookup, PacketTrace, Request, Timing, UsageError, name_of};
 use crate::argv::Normalized;
 use crate::escape::Escaped;
 use crate::target::{Families, Shard};
@@ -26,9 +24,15 @@ pub(super) fn request(matches: &ArgMatches, normalized: &Normalized) -> Result<R
     if matches.get_flag("version") {
         return Ok(Request::Version);
     }
+    if matches.get_flag("iflist") {
+        return Ok(Request::InterfaceList);
+    }
     let values = Values { matches, normalized };
     let arguments = values.targets(Arguments::default())?;
     let arguments = values.ports(arguments)?;
+    let arguments = values.work(arguments)?;
+    let arguments = values.discovery(arguments)?;
+    let arguments = values.packets(arguments)?;
     let arguments = values.manner(arguments)?;
     Ok(Request::Scan(Box::new(values.report(arguments)?)))
 }
@@ -87,11 +91,6 @@ impl Values<'_> {
         let dns_servers = dns_servers.iter().map(|value| self.text("--dns-servers", value));
         let seed = self.once("seed", "--seed")?;
         let arguments = Arguments {
-            discovery: if all(self.matches, "ping").is_empty() {
-                Discovery::Connect
-            } else {
-                Discovery::Skip
-            },
             name_lookup: match self.either(("never", "-n"), ("always", "-R"))? {
                 Some("never") => NameLookup::Never,
                 Some(_) => NameLookup::Always,
@@ -188,7 +187,7 @@ impl Values<'_> {
     }
 
     /// Returns which of two flags was given, and refuses both.
-    fn either<'b>(
+    pub(super) fn either<'b>(
         &self,
         one: (&'b str, &'static str),
         other: (&'b str, &'static str),
@@ -203,7 +202,7 @@ impl Values<'_> {
         }
     }
 
-    fn text(&self, canonical: &str, value: &OsStr) -> Result<String, UsageError> {
+    pub(super) fn text(&self, canonical: &str, value: &OsStr) -> Result<String, UsageError> {
         value.to_str().map(str::to_owned).ok_or_else(|| self.refuse(canonical, value, "UTF-8 text"))
     }
 

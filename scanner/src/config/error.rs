@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::escape::Escaped;
 use crate::exit::Exit;
-use crate::ports::PortListError;
+use crate::ports::{PortListError, Protocol};
 use crate::target::TargetProblem;
 
 /// Why a run cannot start: one line that says what is wrong and where. Nothing was scanned or written.
@@ -21,9 +21,15 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: PortListError,
     },
-    /// The port list names ports of other protocols only.
-    #[error("-p: a TCP scan type was requested, but no tcp ports were specified; add some, such as T:1-1024")]
-    NoTcpPorts,
+    /// The port list names no port of a protocol that is scanned.
+    #[error(
+        "-p: a {} scan type was requested, but no {protocol} ports were specified; add some, such as {}:1-1024",
+        .protocol.name().to_uppercase(), .protocol.letter()
+    )]
+    NoPortsOf {
+        /// The protocol.
+        protocol: Protocol,
+    },
     /// Everything is excluded.
     #[error(
         "No ports are left to scan: --exclude-ports takes all of them away, or the brackets of -p hold no known one"

@@ -1,6 +1,8 @@
 use super::*;
 use crate::cli::{Request, parse};
 use crate::exit::Exit;
+use crate::plan::Method;
+use crate::raw_options::{Data, Decoy, Sending, SpoofedMac};
 use crate::target::{Address, Directory};
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -73,11 +75,68 @@ fn ports_are_chosen_by_list_rank_and_exclusion() {
 
 #[test]
 fn discovery_leaves_excluded_ports_alone() {
-    assert_eq!(config("x").discovery_ports, [80, 443]);
-    assert_eq!(config("--exclude-ports 80 x").discovery_ports, [443]);
-    assert_eq!(config("-Pn x").discovery_ports, Vec::<u16>::new());
-    let none = config("--exclude-ports 80,443 x");
-    assert_eq!((none.discovery_ports.len(), none.warnings.len()), (0, 1));
+    let methods = |line: &str, raw| config(line).methods(raw).methods;
+    assert_eq!(methods("x", false), [Method::Connect(80), Method::Connect(443)]);
+    assert_eq!(methods("--exclude-ports 80 x", false), [Method::Connect(443)]);
+    assert_eq!(methods("-Pn x", false), []);
+    let none = config("--exclude-ports 80,443 x").methods(false);
+    assert_eq!((none.methods.len(), none.warnings.len()), (0, 1));
+    let usual = [Method::Echo, Method::Syn(443), Method::Ack(80), Method::Timestamp];
+    assert_eq!(methods("x", true), usual);
+    assert_eq!(methods("--exclude-ports 80,443 x", true), [Method::Echo, Method::Timestamp]);
+}
+
+#[test]
+fn methods_are_in_the_order_of_asking_and_become_connects_without_privileges() {
+    let line = "-PP -PA -PS22,25 -PU53 -PE -PM x";
+    let all = [
+        Method::Echo,
+        Method::Syn(22),
+        Method::Syn(25),
+        Method::Ack(80),
+        Method::Timestamp,
+        Method::Udp(53),
+        Method::AddressMask,
+    ];
+    assert_eq!(config(line).methods(true).methods, all);
+    let without = config("-PS22 -PA22 -PE x").methods(false);
+    assert_eq!(without.methods, [Method::Connect(80), Method::Connect(22)]);
+    assert_eq!(without.warnings, ["Warning:  You are not root -- using TCP pingscan rather than ICMP"]);
+    assert_eq!(config("-PU x").needs_raw_packets().as_deref(), Some("-PU"));
+    assert_eq!(config("-PS x").needs_raw_packets(), None);
+}
+
+#[test]
+fn techniques_follow_from_options_and_privileges() {
+    let techniques = |line: &str, raw| config(line).techniques(raw);
+    assert_eq!(techniques("x", true), [Technique::Syn]);
+    assert_eq!(techniques("x", false), [Technique::Connect]);
+    assert_eq!(techniques("-sUS -p T:22,U:53 x", true), [Technique::Udp, Technique::Syn]);
+    assert_eq!(techniques("--scanflags URG x", true), [Technique::Syn]);
+    assert_eq!(techniques("-sn x", true), []);
+    assert_eq!(config("-sA x").needs_raw_packets().as_deref(), Some("-sA"));
+    assert_eq!(config("-sU x").ports.to_string().split(':').next(), Some("U"));
+    let none = build("-sU -p T:22 x").unwrap_err().to_string();
+    assert_eq!(
+        none,
+        "-p: a UDP scan type was requested, but no udp ports were specified; add some, such as U:1-1024"
+    );
+    assert_eq!(config("-sT --badsum x").not_honored(true).len(), 2);
+    assert_eq!(config("-sS --badsum x").not_honored(true).len(), 0);
+}
+
+#[test]
+fn raw_options_reach_their_fields() {
+    let raw = config("-g 53 --ttl 9 --badsum --data 0xcafe -f -f -D 198.18.0.7,ME,RND:2 --spoof-mac 0 --send-ip --scanflags SYNFIN x").raw;
+    assert_eq!((raw.source_port, raw.ttl, raw.bad_checksums), (Some(53), Some(9), true));
+    assert_eq!((raw.data, raw.fragment_bytes), (Data::Bytes(vec![0xca, 0xfe]), Some(16)));
+    let decoys = [Decoy::Address([198, 18, 0, 7].into()), Decoy::Me, Decoy::Random, Decoy::Random];
+    assert_eq!(raw.decoys, decoys);
+    assert_eq!((raw.spoofed_mac, raw.sending, raw.flags), (Some(SpoofedMac::Random), Sending::Ip, Some(3)));
+    let config = config("-S 198.18.0.1 -e va --unprivileged --trace-format bracket --disable-arp-ping x");
+    assert_eq!((config.source, config.interface.as_deref()), (Some([198, 18, 0, 1].into()), Some("va")));
+    assert_eq!((config.privileges, config.trace_format), (Privileges::Renounce, Format::Bracket));
+    assert!(!config.neighbors);
 }
 
 #[test]

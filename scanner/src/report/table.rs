@@ -106,8 +106,16 @@ fn table(ports: &[PortResult], target: IpAddr, reasons: bool) -> String {
         }
         rows.push(row);
     }
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+    align(rows)
+}
+
+/// Lays rows out in columns as wide as their widest cell, with one blank between them and none at the end of a line.
+#[must_use]
+pub fn align(rows: Vec<Vec<String>>) -> String {
+    let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len))
+        .map(|column| {
+            rows.iter().map(|row| row.get(column).map_or(0, |cell| cell.chars().count())).max().unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for row in rows {
