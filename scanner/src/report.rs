@@ -18,6 +18,7 @@ use crate::plan::{Ending, HostStatus};
 use crate::ports::Protocol;
 use crate::target::Address;
 use crate::technique::Technique;
+use crate::vendors;
 use crate::verdict::{Errno, Verdict};
 
 /// Something that happened in a scan, as its consumers get to see it.
@@ -190,6 +191,14 @@ impl HostReport {
             ports_unfinished: 0,
             scanned_at: String::new(),
             elapsed: Duration::ZERO,
+        }
+    }
+
+    /// Takes note of its hardware address, if there is one to note, and of who made it.
+    pub fn learn_mac(&mut self, mac: Option<MacAddress>) {
+        if mac.is_some() {
+            self.mac = mac;
+            self.vendor = mac.and_then(vendors::name);
         }
     }
 

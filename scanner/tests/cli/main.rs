@@ -10,6 +10,7 @@ mod network;
 mod options;
 mod outputs;
 mod pace;
+mod raw;
 mod same;
 mod signals;
 mod support;

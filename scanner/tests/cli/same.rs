@@ -17,7 +17,14 @@ const PAIRS_MAX: usize = 3;
 
 /// Lines that ours never has: there are no data files, and `--open` changes nothing but the report, so no closed port is
 /// ever called filtered for its sake.
-const NOT_OURS: [&str; 2] = ["Read data files from: ", "Some closed ports may be reported as filtered"];
+const NOT_OURS: [&str; 5] = [
+    "Read data files from: ",
+    "Some closed ports may be reported as filtered",
+    // Words of our own: what was given up, what is missing.
+    "scanner: every capability is given up",
+    "scanner: scanning by TCP connect (-sT)",
+    "Overall sending rates: ",
+];
 
 fn lines(text: &str) -> Vec<String> {
     let is_ours = |line: &String| !NOT_OURS.iter().any(|start| line.starts_with(start));
