@@ -20,6 +20,7 @@
 //! | the cost of one thing against another, on a core of its own | [`measure`] |
 //! | whether a trace keeps nsock's contract | [`Oracle`] |
 //! | two hosts with a wire between them, loss, filters, ICMP | [`Lab`] |
+//! | hosts behind a router | [`Lab::far_side`] |
 //! | a real DNS server, or another program that has to run beside the test | [`Lab::dnsmasq`], [`Service`] |
 //!
 //! A test which needs root or a tool asks [`need_root`], [`need_tool`] or [`need_descriptors`] first; on a developer's machine it is then
@@ -59,7 +60,10 @@ pub use dns::{
     DnsAnswer, DnsConditions, DnsQuestion, DnsResponder, DnsTransport, LyingDns, Say, answer_in_place,
     dns_name, pointer_name, question_end,
 };
-pub use lab::{Lab, SCANNER_LINK, SCANNER_V4, SCANNER_V6, Service, TARGET_LINK, TARGETS_V4, TARGETS_V6};
+pub use lab::{
+    FAR_V4, FAR_V6, Far, Lab, ROUTER_V4, ROUTER_V6, SCANNER_LINK, SCANNER_V4, SCANNER_V6, Service,
+    TARGET_LINK, TARGETS_V4, TARGETS_V6,
+};
 pub use limits::{
     Exclusive, descriptor_limit_leaving, exclusive, in_own_process, open_descriptors, with_descriptor_limit,
 };
