@@ -10,7 +10,7 @@ mod network;
 mod options;
 mod outputs;
 mod pace;
-mod raw;
+mod packets;
 mod same;
 mod signals;
 mod support;
