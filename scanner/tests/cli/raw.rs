@@ -187,3 +187,43 @@ fn the_capability_alone_is_enough_and_is_given_up_after_the_start() {
     }
     assert!(status.stdout.contains("NoNewPrivs:\t1"), "{status:#?}");
 }
+
+#[test]
+fn what_packets_are_to_look_like_is_what_they_look_like() {
+    let Some(network) = Network::new("raw-options") else { return };
+    let line = format!(
+        "-n -sS -Pn -p22 -g 4444 --ttl 9 --data-string abcd -D 198.18.64.77,ME --max-retries 0 --packet-trace {PLAIN}"
+    );
+    let done = network.scan(&line).expect(0);
+    let sent: Vec<&str> =
+        done.stdout.lines().filter(|line| line.starts_with("SENT") && line.contains(" S ")).collect();
+    assert_eq!(sent.len(), 2, "{done:#?}");
+    assert!(sent[0].contains("TCP 198.18.64.77:4444 > 198.18.64.10:22 S ttl=9 "), "{sent:?}");
+    assert!(sent[1].contains("TCP 198.18.64.5:4444 > 198.18.64.10:22 S ttl=9 "), "{sent:?}");
+    assert!(sent.iter().all(|line| line.contains(" iplen=48 ")), "{sent:?}");
+    assert_eq!(done.port(22).0, "open");
+    // Whoever looks at checksums answers nothing.
+    let bad = network.scan(&format!("-n -sS -Pn -p22 --badsum --max-retries 0 {PLAIN}")).expect(0);
+    assert_eq!(bad.port(22).0, "filtered");
+    let fragments = network.scan(&format!("-n -sS -Pn -p22,23 -f {PLAIN}")).expect(0);
+    assert_eq!((fragments.port(22).0, fragments.port(23).0), ("open", "closed"));
+    let ip = network.scan(&format!("-n -sS -p22,23 --send-ip {PLAIN}")).expect(0);
+    assert_eq!((ip.port(22).0, ip.port(23).0), ("open", "closed"));
+}
+
+#[test]
+fn listed_hosts_are_named_and_not_asked() {
+    let Some(network) = Network::new("raw-list") else { return };
+    let done = network.scan(&format!("-sL {PLAIN} 198.18.64.99")).expect(0);
+    let hosts: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("Scan report")).collect();
+    assert_eq!(hosts, ["Scan report for plain.example (198.18.64.10)", "Scan report for 198.18.64.99"]);
+    assert!(done.stdout.contains("scanner done: 2 IP addresses (0 hosts up) scanned in "), "{done:#?}");
+}
+
+#[test]
+fn interfaces_and_routes_are_listed() {
+    let Some(network) = Network::new("raw-iflist") else { return };
+    let done = network.scan("--iflist").expect(0);
+    assert!(done.stdout.contains("198.18.64.5/24"), "{done:#?}");
+    assert!(done.stdout.contains("DST/MASK"), "{done:#?}");
+}
