@@ -99,8 +99,6 @@ pub struct Arguments {
     pub randomize_hosts: bool,
     /// `--shard`: which of several machines' hosts.
     pub shard: Option<Shard>,
-    /// `--workers`: how many threads send probes.
-    pub workers: Option<u32>,
     /// `--seed`.
     pub seed: Option<u64>,
     /// `--open`.

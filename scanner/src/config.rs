@@ -74,8 +74,6 @@ pub struct Config {
     pub randomize_hosts: bool,
     /// Which hosts are ours, where several machines share a scan.
     pub shard: Shard,
-    /// How many threads send probes, if the user says so.
-    pub workers: Option<u32>,
     /// The seed of the probe order, if the user has set it.
     pub seed: Option<u64>,
     /// Whether only open ports are reported, and hosts that have some.
@@ -188,7 +186,6 @@ impl Config {
             port_order: if arguments.ascending { PortOrder::Ascending } else { PortOrder::Seeded },
             randomize_hosts: arguments.randomize_hosts,
             shard: arguments.shard.unwrap_or(Shard::WHOLE),
-            workers: arguments.workers,
             seed: arguments.seed,
             open_only: arguments.open,
             reason: arguments.reason || verbosity >= 2 || debug >= 1,

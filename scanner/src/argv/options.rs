@@ -56,7 +56,6 @@ pub(super) const LONGS: &[Long] = &[
     plain("--max-hostgroup", Value::Required),
     plain("--max-runtime", Value::Required),
     plain("--shard", Value::Required),
-    plain("--workers", Value::Required),
     plain("--source-port", Value::Required),
     plain("--ttl", Value::Required),
     plain("--spoof-mac", Value::Required),

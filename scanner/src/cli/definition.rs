@@ -87,7 +87,6 @@ pub(super) fn command() -> Command {
                 "decoys",
                 "scanflags",
                 "trace-format",
-                "workers",
                 "seed",
                 "trace-out",
             ]

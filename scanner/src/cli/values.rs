@@ -11,9 +11,6 @@ use crate::argv::Normalized;
 use crate::escape::Escaped;
 use crate::target::{Families, Shard};
 
-/// More threads than this share no machine.
-const WORKERS_MAX: u64 = 256;
-
 pub(super) fn request(matches: &ArgMatches, normalized: &Normalized) -> Result<Request, UsageError> {
     if matches.get_flag("help") {
         return Ok(Request::LongHelp);
@@ -103,7 +100,6 @@ impl Values<'_> {
             ascending: self.matches.get_flag("ascending"),
             randomize_hosts: self.matches.get_flag("randomize-hosts"),
             shard: self.shard()?,
-            workers: self.count("--workers", 1, WORKERS_MAX)?,
             seed: seed.map(|value| self.number("--seed", &value, 0, u64::MAX)).transpose()?,
             ..arguments
         };

@@ -167,6 +167,9 @@ impl Raw {
         };
         #[expect(clippy::disallowed_methods, reason = "both clocks at one moment")]
         let clock = (Instant::now(), SystemTime::now());
+        let mut crafter = Crafter::new(&setup.options, random);
+        let mut setup = setup;
+        crafter.settle_decoys(&mut setup.options.decoys);
         Ok(Self {
             kernel,
             capture,
@@ -174,7 +177,7 @@ impl Raw {
             v4: Outbox::new(v4),
             v6: Outbox::new(v6),
             probing,
-            crafter: Crafter::new(&setup.options, random),
+            crafter,
             setup,
             targets: HashMap::default(),
             counts: PacketCounts::default(),
@@ -315,7 +318,7 @@ impl Raw {
         }
     }
 
-    /// The sources of each probe, in order: ours among the decoys.
+    /// The sources of each probe, in order: ours among the decoys, and ours alone without any.
     fn sources(&self, own: IpAddr) -> Vec<IpAddr> {
         self.setup
             .options
@@ -324,7 +327,8 @@ impl Raw {
             .filter_map(|decoy| match decoy {
                 Decoy::Address(address) if address.is_ipv4() == own.is_ipv4() => Some(*address),
                 Decoy::Me => Some(own),
-                _ => None,
+                // Drawn when the scan began.
+                Decoy::Address(_) | Decoy::Random => None,
             })
             .collect()
     }

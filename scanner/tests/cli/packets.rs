@@ -1,7 +1,6 @@
 //! Scans by packets, in the lab: neighbors on the link, and hosts behind a router.
 
 mod differs;
-mod privileges;
 mod same;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,13 +1,13 @@
 //! From the numbers of a probe to its bytes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::mac::MacAddress;
 use crate::packet::build::{self, Checksum, Ip, MSS_1460, Ping, Segment};
 use crate::packet::payload;
 use crate::packet::template::{Patch, Template};
 use crate::probe::{Inquiry, Outline};
-use crate::raw_options::{Data, RawOptions, SpoofedMac};
+use crate::raw_options::{Data, Decoy, RawOptions, SpoofedMac};
 use crate::technique::tcp_flags;
 
 /// Times to live are drawn from here, as the reference does: a packet then tells less about who sent it.
@@ -59,6 +59,38 @@ impl Crafter {
             SpoofedMac::Random => bytes[0] = (bytes[0] & 0xfc) | 0x02,
         }
         MacAddress::new(bytes)
+    }
+
+    /// Draws the random ones among decoys, and finds a place for ourselves if the user has not.
+    pub(super) fn settle_decoys(&mut self, decoys: &mut Vec<Decoy>) {
+        if decoys.is_empty() {
+            return;
+        }
+        for decoy in decoys.iter_mut().filter(|decoy| **decoy == Decoy::Random) {
+            *decoy = Decoy::Address(self.public_address().into());
+        }
+        if !decoys.contains(&Decoy::Me) {
+            let place = self.random.usize(..=decoys.len());
+            decoys.insert(place, Decoy::Me);
+        }
+    }
+
+    /// An address that could be anybody's on the public network.
+    fn public_address(&mut self) -> Ipv4Addr {
+        loop {
+            let address = Ipv4Addr::from(self.random.u32(..));
+            let [a, b, c, _] = address.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let special =
+                (a, b, c) == (192, 0, 0) || (a == 198 && (b == 18 || b == 19)) || a == 0 || a >= 224;
+            let reserved = address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_documentation();
+            if !(shared || special || reserved) {
+                return address;
+            }
+        }
     }
 
     /// Appends the IP packet of a probe, and tells whether it is one: questions for neighbors are frames.
