@@ -1,7 +1,9 @@
 //! Scans by packets, in the lab: neighbors on the link, and hosts behind a router.
 
 mod differs;
+mod forged;
 mod same;
+mod wire;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
