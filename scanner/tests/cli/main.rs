@@ -11,6 +11,7 @@ mod network;
 mod options;
 mod outputs;
 mod pace;
+mod packets;
 mod raw;
 mod same;
 mod signals;

@@ -26,7 +26,8 @@ const NOT_OURS: [&str; 5] = [
     "Overall sending rates: ",
 ];
 
-fn lines(text: &str) -> Vec<String> {
+/// The lines that are compared, masked.
+pub(crate) fn lines(text: &str) -> Vec<String> {
     let is_ours = |line: &String| !NOT_OURS.iter().any(|start| line.starts_with(start));
     masked(text).into_iter().filter(is_ours).collect()
 }
@@ -68,6 +69,18 @@ fn compare(
             return (theirs, ours);
         }
         assert!(attempt < PAIRS_MAX, "{line}\ntheirs: {theirs:#?}\nours: {ours:#?}");
+    }
+    unreachable!("the loop returns or panics")
+}
+
+/// Runs something until it is as it should be, or a difference counts.
+#[track_caller]
+pub(crate) fn retried<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    for number in 1.. {
+        match attempt() {
+            Ok(value) => return value,
+            Err(difference) => assert!(number < PAIRS_MAX, "{difference}"),
+        }
     }
     unreachable!("the loop returns or panics")
 }
