@@ -143,9 +143,9 @@ REPORT
   --packet-trace=X    net: packets and connects only; nsock: the events of all
                       parts; all: everything. The value needs the =.
   -oN FILE            Write the report, trace included, to FILE; - is stdout.
-  -oX FILE, -oG FILE  Write XML, or lines per host, as readers of Nmap's know it.
-  -oJ FILE            Write a line of JSON per event. All these files are whole at
-                      every moment, for the hosts that are done.
+  -oX FILE, -oG FILE  Write XML, or lines per host, for readers of Nmap's files.
+  -oJ FILE            Write a line of JSON per event. All these files are whole
+                      at every moment, for the hosts that are done.
   -oA BASE            Write all four: BASE.nmap, .xml, .gnmap and .ndjson.
   --trace-format X    classic, or bracket: everything in brackets.
   --trace-out FILE    Write every trace record to FILE as a line of JSON.
