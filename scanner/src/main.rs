@@ -17,7 +17,9 @@ use scanner::interface_list::interface_list;
 use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, system_name};
 use scanner::plan::Settings;
 use scanner::raw_side::{self, RawSide};
-use scanner::report::{Consumer, Cut, Destination, Normal, ScanEvent, Start, Style};
+use scanner::report::{
+    Consumer, Cut, Destination, Forward, Grepable, Ndjson, Normal, ScanEvent, Seekable, Start, Style, Xml,
+};
 use scanner::route::kernel::Kernel;
 use scanner::scan::{Course, GROUP_MAX, Lookup, NameService, Options, Presumed, Scan, SystemNames};
 use scanner::target::{HostOrder, TargetSet, TooManyToShuffle, Walk};
@@ -180,13 +182,36 @@ fn consumers(config: &Config) -> Result<Vec<Box<dyn Consumer>>, Stop> {
     style.list_only = config.work == Work::List;
     style.show_down = config.name_lookup == NameLookup::Always;
     let mut consumers: Vec<Box<dyn Consumer>> = Vec::new();
-    let on_stdout = [&config.output_normal, &config.trace_out].contains(&&Some(Output::Stdout));
+    let outputs = [
+        &config.output_normal,
+        &config.output_xml,
+        &config.output_grepable,
+        &config.output_json,
+        &config.trace_out,
+    ];
+    let on_stdout = outputs.contains(&&Some(Output::Stdout));
     if !config.silent && !on_stdout {
         consumers.push(Box::new(Normal::new(io::stdout(), Destination::Screen, style)));
     }
     if let Some(output) = &config.output_normal {
         let file = BufWriter::new(create("-oN", output)?);
         consumers.push(Box::new(Normal::new(file, Destination::File, style)));
+    }
+    if let Some(output) = &config.output_xml {
+        consumers.push(match (output, create("-oX", output)?) {
+            (Output::File(_), file) => match file.try_clone().and_then(Seekable::new) {
+                Ok(document) => Box::new(Xml::new(document, style)),
+                // A pipe has no end to be overwritten.
+                Err(_) => Box::new(Xml::new(Forward(file), style)),
+            },
+            (_, stdout) => Box::new(Xml::new(Forward(stdout), style)),
+        });
+    }
+    if let Some(output) = &config.output_grepable {
+        consumers.push(Box::new(Grepable::new(create("-oG", output)?, style)));
+    }
+    if let Some(output) = &config.output_json {
+        consumers.push(Box::new(Ndjson::new(create("-oJ", output)?)));
     }
     Ok(consumers)
 }
@@ -366,7 +391,10 @@ fn run(
     let mut scan = Scan::new(options, targets, walk, names, consumers, now).with_raw(side.raw);
     give_up_privileges(config)?;
     let banner_time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string();
-    let start = Start::new(command_line(), banner_time, file_time(), seed);
+    let mut start = Start::new(command_line(), banner_time, file_time(), seed);
+    for technique in config.techniques(side.permitted) {
+        start.scans.push((technique, config.ports.of(technique.protocol()).clone()));
+    }
     scan.tell(ScanEvent::Started(&start));
     scan.run(&mut pool).map_err(|error| failed("go on", &error))?;
     scan.count_drops(&mut pool);

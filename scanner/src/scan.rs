@@ -20,7 +20,7 @@ use nsock::{EventId, Io, IodId, Pool};
 
 use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Settings, Statistics};
 use crate::ports::Ports;
-use crate::report::{Consumer, Cut, HostReport, ScanEvent, Summary, Sweep};
+use crate::report::{Consumer, Cut, HostReport, ScanEvent, Summary, Sweep, epoch};
 use crate::target::{Address, TargetSet, Walk};
 use crate::technique::Technique;
 use crate::verdict::{Errno, Reason};
@@ -340,6 +340,7 @@ impl Scan {
             report.given_name = Some(given.name.to_string());
             report.other_addresses = given.other_addresses.clone();
         }
+        report.epoch = epoch();
         report.scanned_at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
         let host = Host { report, name: Name::NotAsked, asking: Vec::new(), since: now, finished: false };
         self.hosts.insert(index, host);

@@ -21,7 +21,7 @@ Usage: scanner [options] target...
   -v, -d              tell more, tell how (-vv, -d3)
   --packet-trace      show packets, connects and DNS steps
   --packet-trace=X    X: net (packets), nsock (every event), all
-  -oN FILE            write the report to FILE; --trace-out FILE: trace records
+  -oN, -oX, -oG, -oJ FILE, -oA BASE   write report, XML, grepable lines, NDJSON
   -h, --help, -V      this, more of it, the version
 Example: scanner --packet-trace -p 22,80,443 198.18.0.0/28
 ";
@@ -143,6 +143,10 @@ REPORT
   --packet-trace=X    net: packets and connects only; nsock: the events of all
                       parts; all: everything. The value needs the =.
   -oN FILE            Write the report, trace included, to FILE; - is stdout.
+  -oX FILE, -oG FILE  Write XML, or lines per host, for readers of Nmap's files.
+  -oJ FILE            Write a line of JSON per event. All these files are whole
+                      at every moment, for the hosts that are done.
+  -oA BASE            Write all four: BASE.nmap, .xml, .gnmap and .ndjson.
   --trace-format X    classic, or bracket: everything in brackets.
   --trace-out FILE    Write every trace record to FILE as a line of JSON.
 
@@ -177,11 +181,11 @@ mod tests {
     fn every_option_is_in_both_texts() {
         let options = "-sS -sT -sU -sA -sW -sF -sN -sX -sM -sn -sL --scanflags -PS -PA -PU -PE -PP -PM \
             --disable-arp-ping -p -F --top-ports --exclude-ports -iL --exclude --excludefile -Pn -n -R --dns-servers \
-            --system-dns -T0 --open --reason -v -d -4 -6 -e -S --iflist --packet-trace --trace-out -oN --help -h -V";
+            --system-dns -T0 --open --reason -v -d -4 -6 -e -S --iflist --packet-trace -oN -oX -oG -oJ -oA --help -h -V";
         let long_only = "--max-retries --seed --min-rate --max-rate --scan-delay --max-scan-delay --initial-rtt-timeout \
             --min-rtt-timeout --max-rtt-timeout --host-timeout --max-runtime --min-parallelism --max-parallelism \
             --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard -g --ttl --data --data-string --data-length --ip-options \
-            -f --mtu -D --spoof-mac --badsum --send-eth --send-ip --privileged --unprivileged --trace-format -PR \
+            -f --mtu -D --spoof-mac --badsum --send-eth --send-ip --privileged --unprivileged --trace-format --trace-out -PR \
             --discovery-ignore-rst";
         for option in long_only.split_whitespace() {
             assert!(LONG.contains(option), "{option} in --help");

@@ -74,6 +74,8 @@ impl Scan {
         let mac = self.raw.as_ref().and_then(|raw| raw.mac_of(ip));
         host.report.learn_mac(mac);
         host.report.latency = summary.latency.or(host.report.latency);
+        host.report.variation = summary.variation.unwrap_or_default();
+        host.report.timeout = summary.timeout;
         host.report.ending = summary.ending;
         host.report.answers_limited = summary.answers_limited;
         host.report.ports_unfinished += summary.ports_unfinished;

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod differs;
+mod formats;
 mod names;
 mod network;
 mod options;
