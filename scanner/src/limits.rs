@@ -3,6 +3,7 @@
 use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
 
 /// Descriptors left to everything that is not a probe: the event queue, signals, files that the system's libraries open.
 const RESERVE: usize = 6;
@@ -12,6 +13,9 @@ const RESERVE_FOR_NAMES: usize = 32;
 
 /// More connects at a time than this win nothing, and fill the tables of routers.
 const PROBES_MAX: usize = 8192;
+
+/// What `rmem_max` is where nobody has changed it.
+const RMEM_MAX_USUAL: usize = 212_992;
 
 /// Raises the soft limit of descriptors to the hard one. A process that may not keeps what it has.
 pub fn raise_descriptor_limit() {
@@ -38,6 +42,19 @@ fn budget(limit: usize, open: usize, names: bool) -> usize {
     let free = limit.saturating_sub(open);
     let for_names = if names { RESERVE_FOR_NAMES.min(free / 4) } else { 0 };
     free.saturating_sub(RESERVE.min(free / 4) + for_names).clamp(1, PROBES_MAX)
+}
+
+/// How many bytes of the `wanted` room for received packets a socket of this process can have (socket(7)): all of them
+/// with `CAP_NET_ADMIN`, else what the system's limit leaves.
+#[must_use]
+pub fn receive_room(wanted: usize) -> usize {
+    if capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_ADMIN)) {
+        return wanted;
+    }
+    let limit = fs::read_to_string("/proc/sys/net/core/rmem_max").ok();
+    let limit = limit.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(RMEM_MAX_USUAL);
+    // The kernel doubles it for its bookkeeping.
+    wanted.min(2 * limit)
 }
 
 #[cfg(test)]

@@ -160,8 +160,8 @@ pub struct Scan {
     plan: Plan,
     stage: Stage,
     stage_since: Instant,
-    /// How the hosts at hand were looked for.
-    sweep: Sweep,
+    /// The sweep at hand and those that follow it, each with its hosts.
+    sweeps: VecDeque<(Sweep, Vec<(Index, HostStart)>)>,
     hosts: BTreeMap<Index, Host>,
     /// Hosts of the plan at hand.
     indices: HashMap<HostId, Index>,
@@ -207,7 +207,7 @@ impl Scan {
             plan,
             stage: Stage::Over,
             stage_since: now,
-            sweep: Sweep::Ping,
+            sweeps: VecDeque::new(),
             hosts: BTreeMap::new(),
             indices: HashMap::default(),
             probes: HashMap::default(),

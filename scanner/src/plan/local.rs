@@ -123,6 +123,13 @@ impl LocalTroubles {
         }
     }
 
+    /// Half as many probes as there are now are to be in flight, until time or progress allow more.
+    pub(super) fn halve(&mut self, now: Instant, in_flight: usize) {
+        self.budget = (in_flight.min(self.budget) / 2).max(1);
+        self.grown = Some(now);
+        self.progress = 0;
+    }
+
     fn handle_shortage(&mut self, now: Instant, id: ProbeId, in_flight: usize) -> Remedy {
         self.budget = in_flight.clamp(1, self.budget_max);
         self.grown = Some(now);

@@ -17,6 +17,12 @@ impl Plan {
         self.flights.note_left(id, left);
     }
 
+    /// Answers came that this machine had no room to keep: fewer probes go out at a time. Those that lost their answer
+    /// are asked again when their time-outs pass.
+    pub fn handle_lost_answers(&mut self, now: Instant) {
+        self.local.halve(now, self.flights.live());
+    }
+
     /// The network answered a probe. A late, repeated or stale answer is harmless.
     pub fn handle_reply(&mut self, now: Instant, id: ProbeId, verdict: Verdict) {
         self.handle_reply_heard_at(now, now, id, verdict);

@@ -45,6 +45,8 @@ impl Probing {
                 Some(recognized(heard.from, question, try_number, judge::reply(inquiry).with_ttl(heard.ttl)))
             }
             Message::Error { icmp, about } => self.error(heard, icmp, &about),
+            // An advertisement with another hop limit has crossed a router (RFC 4861 section 7.1.2).
+            Message::Neighbor { address, .. } if address.is_ipv6() && heard.ttl != u8::MAX => None,
             Message::Neighbor { address, .. } => {
                 let reason = if address.is_ipv4() { Reason::ArpResponse } else { Reason::NdResponse };
                 let verdict = Verdict::new(PortState::Open, reason);

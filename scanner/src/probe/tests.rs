@@ -136,6 +136,16 @@ fn a_port_unreachable_closes_a_udp_port_only_if_the_target_says_so() {
 }
 
 #[test]
+fn an_advertisement_that_has_crossed_a_router_is_nothing() {
+    let address = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1));
+    let message = Message::Neighbor { address, mac: None };
+    let heard = |ttl| Heard { from: address, to: Ipv6Addr::LOCALHOST.into(), ttl, message };
+    let probing = probing(Technique::Syn);
+    assert_eq!(probing.recognize(&heard(255)).unwrap().verdict.reason, Reason::NdResponse);
+    assert_eq!(probing.recognize(&heard(254)), None);
+}
+
+#[test]
 fn an_error_that_is_no_answer_and_a_split_handshake_are_nothing() {
     let probing = probing(Technique::Syn);
     let outline = probing.outline(US, TARGET, ProbeKind::Port(22), 0).unwrap();

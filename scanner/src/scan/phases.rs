@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use nsock::Io;
 
-use super::{Course, Index, Lookup, Name, Raw, Scan, Stage};
+use super::{Course, Index, Lookup, Name, Scan, Stage};
 use crate::plan::{Driver, HostStart, Plan, Settings};
 use crate::report::{Phase, ScanEvent, Sweep};
 use crate::technique::Technique;
@@ -35,7 +35,7 @@ impl Scan {
         if self.options.list_only {
             return self.begin_names(io);
         }
-        self.begin_discovery(io, now);
+        self.begin_discovery(io);
     }
 
     /// The technique at this place, if there is one.
@@ -59,49 +59,71 @@ impl Scan {
         settings
     }
 
-    /// The word for how these hosts are looked for.
-    fn sweep_of(&mut self, hosts: &[Index]) -> (Sweep, usize) {
-        let starts: Vec<_> = hosts.iter().map(|index| self.start_of(*index)).collect();
-        let neighbors = |start: &HostStart| matches!(start, HostStart::Neighbor | HostStart::NeighborOrUp(_));
-        if starts.is_empty() || !starts.iter().all(neighbors) {
-            let v6 = |index: &Index| self.hosts.get(index).is_some_and(|host| host.report.ip().is_ipv6());
-            let any_v4 = !hosts.iter().all(v6);
-            let some = if any_v4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-            let methods = self.options.settings.methods.iter().filter(|method| method.is_for(some));
-            return (Sweep::Ping, methods.count());
-        }
-        let v6 = |index: &Index| self.hosts.get(index).is_some_and(|host| host.report.ip().is_ipv6());
-        (if hosts.iter().all(v6) { Sweep::NeighborDiscovery } else { Sweep::Arp }, 1)
-    }
-
-    /// The hosts at hand that are asked whether they are there.
-    fn asked(&mut self) -> Vec<Index> {
-        let all: Vec<_> = self.unreported.iter().copied().collect();
-        all.into_iter().filter(|index| !matches!(self.start_of(*index), HostStart::Up(_))).collect()
-    }
-
-    pub(super) fn begin_discovery(&mut self, io: &mut Io<Self>, now: Instant) {
+    /// Looks for the hosts of the group: neighbors first, then those that are asked as anybody is.
+    fn begin_discovery(&mut self, io: &mut Io<Self>) {
         self.stage = Stage::Discovery;
-        let asked = self.asked();
+        let all: Vec<_> = self.unreported.iter().copied().collect();
+        let mut sweeps = [Sweep::Arp, Sweep::NeighborDiscovery, Sweep::Ping].map(|sweep| (sweep, Vec::new()));
+        let mut not_asked = Vec::new();
+        for index in all {
+            let start = self.start_of(index);
+            let v6 = self.hosts.get(&index).is_some_and(|host| host.report.ip().is_ipv6());
+            match start {
+                HostStart::Up(_) => not_asked.push((index, start)),
+                HostStart::Discover => sweeps[2].1.push((index, start)),
+                _ => sweeps[usize::from(v6)].1.push((index, start)),
+            }
+        }
+        self.sweeps = sweeps.into_iter().filter(|(_, hosts)| !hosts.is_empty()).collect();
+        // What needs no question waits for none.
+        match self.sweeps.front_mut() {
+            Some((_, first)) => first.extend(not_asked),
+            None => self.sweeps.push_back((Sweep::Ping, not_asked)),
+        }
+        self.begin_sweep(io);
+    }
+
+    fn begin_sweep(&mut self, io: &mut Io<Self>) {
+        let now = io.now();
+        self.stage_since = now;
+        let Some((sweep, hosts)) = self.sweeps.front().cloned() else { return self.begin_names(io) };
+        let asked = asked(&hosts);
         if !asked.is_empty() {
-            let (sweep, probes) = self.sweep_of(&asked);
-            self.sweep = sweep;
+            let probes = match sweep {
+                Sweep::Ping => self.methods_for(&asked),
+                _ => 1,
+            };
             self.tell_phase_started(Phase::Discovery(sweep), &asked, probes);
         }
         self.begin_plan(self.settings_of(None), None, now);
-        for index in self.unreported.clone() {
-            let start = self.start_of(index);
+        for (index, start) in hosts {
             self.enter(index, start, now);
         }
         self.plan.end_of_hosts();
         self.pump(io);
     }
 
+    /// By how many methods these hosts are asked.
+    fn methods_for(&self, hosts: &[Index]) -> usize {
+        let v6 = |index: &Index| self.hosts.get(index).is_some_and(|host| host.report.ip().is_ipv6());
+        let any_v4 = !hosts.iter().all(v6);
+        let some = if any_v4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+        self.options.settings.methods.iter().filter(|method| method.is_for(some)).count()
+    }
+
+    fn end_sweep(&mut self, io: &mut Io<Self>) {
+        if let Some((sweep, hosts)) = self.sweeps.pop_front() {
+            let total = asked(&hosts).len();
+            let elapsed = io.now().saturating_duration_since(self.stage_since);
+            if total > 0 {
+                self.tell(ScanEvent::PhaseCompleted { phase: Phase::Discovery(sweep), elapsed, total });
+            }
+        }
+        self.begin_sweep(io);
+    }
+
     pub(super) fn begin_names(&mut self, io: &mut Io<Self>) {
         let asked: Vec<_> = self.unreported.iter().copied().filter(|index| self.wants_name(*index)).collect();
-        if self.stage == Stage::Discovery {
-            self.tell_discovery_completed(io.now());
-        }
         self.stage = Stage::Names;
         self.stage_since = io.now();
         if !asked.is_empty() {
@@ -166,9 +188,9 @@ impl Scan {
     pub(super) fn begin_plan(&mut self, settings: Settings, technique: Option<Technique>, now: Instant) {
         self.count_plan();
         let by_packet = self.raw.is_some() && technique.is_none_or(Technique::is_raw);
-        let driver = match by_packet {
-            true => Driver::raw(Raw::in_flight_max()),
-            false => Driver::connect(self.options.descriptors),
+        let driver = match &self.raw {
+            Some(raw) if by_packet => Driver::raw(raw.in_flight_max()),
+            _ => Driver::connect(self.options.descriptors),
         };
         if let Some(raw) = &mut self.raw {
             raw.begin_plan(&settings, technique);
@@ -192,7 +214,7 @@ impl Scan {
     /// The plan at hand has nothing more to do.
     pub(super) fn plan_finished(&mut self, io: &mut Io<Self>) {
         match self.stage {
-            Stage::Discovery => self.begin_names(io),
+            Stage::Discovery => self.end_sweep(io),
             Stage::Ports => {
                 self.tell_ports_completed(io.now());
                 if self.technique + 1 < self.options.techniques.len() {
@@ -227,14 +249,6 @@ impl Scan {
         });
     }
 
-    pub(super) fn tell_discovery_completed(&mut self, now: Instant) {
-        let total = self.asked().len();
-        if total > 0 {
-            let elapsed = now.saturating_duration_since(self.stage_since);
-            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Discovery(self.sweep), elapsed, total });
-        }
-    }
-
     pub(super) fn tell_ports_completed(&mut self, now: Instant) {
         let scanned = self.indices.len();
         let Some(technique) = self.technique_at_hand().filter(|_| scanned > 0) else { return };
@@ -242,4 +256,9 @@ impl Scan {
         let total = scanned * self.options.ports.of(technique.protocol()).len();
         self.tell(ScanEvent::PhaseCompleted { phase: Phase::Ports(technique), elapsed, total });
     }
+}
+
+/// Those of the hosts that are asked at all.
+fn asked(hosts: &[(Index, HostStart)]) -> Vec<Index> {
+    hosts.iter().filter(|(_, start)| !matches!(start, HostStart::Up(_))).map(|(index, _)| *index).collect()
 }

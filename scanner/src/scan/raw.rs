@@ -10,10 +10,11 @@ use std::net::IpAddr;
 use std::time::{Instant, SystemTime};
 
 use foldhash::HashMap;
-use nsock::{Filter, Io, IodId, IpVersion, PcapOptions, Pool};
+use nsock::{EventId, Filter, Io, IodId, IpVersion, PcapOptions, Pool};
 use thiserror::Error;
 
 use super::{Presumed, Scan};
+use crate::limits;
 use crate::mac::MacAddress;
 use crate::packet::filter::{PortRange, answers};
 use crate::packet::line::{Detail, Format};
@@ -28,7 +29,7 @@ use crate::technique::Technique;
 use crate::verdict::{Errno, Reason};
 
 use craft::Crafter;
-use transmit::Outbox;
+use transmit::{Outbox, Outboxes};
 
 /// Bytes kept of each packet: headers with all their options, and what ICMP errors quote.
 const SNAPLEN: u32 = 384;
@@ -38,8 +39,14 @@ const BUFFER_BYTES: usize = 32 << 20;
 const PACKET_COST: usize = 1024;
 /// Reads of the capture that wait at a time.
 const READS: usize = 64;
-/// Largest number of probes whose answers would fit the room for packets, with as much again to spare.
-const IN_FLIGHT_MAX: usize = BUFFER_BYTES / PACKET_COST / 2;
+/// How many probes may wait for answers that fit the room for packets, with as much again to spare.
+const fn in_flight_max(room: usize) -> usize {
+    let fit = room / PACKET_COST / 2;
+    if fit < IN_FLIGHT_MIN { IN_FLIGHT_MIN } else { fit }
+}
+
+/// Even the smallest room is enough for so many.
+const IN_FLIGHT_MIN: usize = 64;
 
 /// Discovery makes at most so many tries, whatever the user says of retries.
 const DISCOVERY_TRIES_MAX: u8 = 6;
@@ -115,9 +122,7 @@ pub struct Raw {
     kernel: Kernel,
     setup: RawSetup,
     capture: IodId,
-    frames: Outbox,
-    v4: Outbox,
-    v6: Outbox,
+    outboxes: Outboxes,
     pub(super) probing: Probing,
     crafter: Crafter,
     targets: HashMap<IpAddr, Target>,
@@ -127,6 +132,12 @@ pub struct Raw {
     started: Instant,
     /// Sends that failed and were told of.
     failures_told: u32,
+    /// Strikes when the packets that came together are read.
+    burst_end: Option<EventId>,
+    /// When the kernel was last asked what it had no room for.
+    drops_asked: Instant,
+    /// Most probes that may wait for an answer.
+    in_flight_max: usize,
 }
 
 impl Raw {
@@ -173,9 +184,7 @@ impl Raw {
         Ok(Self {
             kernel,
             capture,
-            frames: Outbox::new(frames),
-            v4: Outbox::new(v4),
-            v6: Outbox::new(v6),
+            outboxes: Outboxes { frames: Outbox::new(frames), v4: Outbox::new(v4), v6: Outbox::new(v6) },
             probing,
             crafter,
             setup,
@@ -184,12 +193,15 @@ impl Raw {
             clock,
             started,
             failures_told: 0,
+            burst_end: None,
+            drops_asked: clock.0,
+            in_flight_max: in_flight_max(limits::receive_room(BUFFER_BYTES)),
         })
     }
 
     /// Most probes that may wait for an answer.
-    pub(super) const fn in_flight_max() -> usize {
-        IN_FLIGHT_MAX
+    pub(super) const fn in_flight_max(&self) -> usize {
+        self.in_flight_max
     }
 
     /// The target at an address, its way looked up if it is new.
@@ -350,9 +362,12 @@ impl Scan {
     }
 
     /// Gives back the sockets.
-    pub(super) fn close_raw(&self, io: &mut Io<Self>) {
-        let Some(raw) = &self.raw else { return };
-        for iod in [raw.capture, raw.frames.iod, raw.v4.iod, raw.v6.iod] {
+    pub(super) fn close_raw(&mut self, io: &mut Io<Self>) {
+        let Some(raw) = &mut self.raw else { return };
+        if let Some(timer) = raw.burst_end.take() {
+            io.forget(timer);
+        }
+        for iod in [raw.capture, raw.outboxes.frames.iod, raw.outboxes.v4.iod, raw.outboxes.v6.iod] {
             io.iod_delete(iod);
         }
     }

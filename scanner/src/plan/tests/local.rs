@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::simulator::{LocalLimits, Refusal};
-use crate::verdict::Errno;
+use crate::verdict::{Errno, Verdict};
 
 const NEVER: Duration = Duration::from_secs(1_000_000);
 
@@ -95,4 +95,27 @@ fn after_a_shortage_silent_ports_get_back_what_there_is() {
     assert_eq!(report.statistics.sent, 200);
     assert!(report.local_troubles[&Errno::EMFILE] < 60, "{:?}", report.local_troubles);
     assert!(report.elapsed < ms(13_500), "{:?}", report.elapsed);
+}
+
+#[test]
+fn lost_answers_halve_what_is_in_flight_and_it_comes_back() {
+    let mut now = start();
+    let mut settings = settings(Template::Normal, 1..=1000, 1);
+    settings.min_parallelism = Some(64);
+    let mut plan = Plan::new(settings, RAW, now);
+    plan.add_host(now, TARGET, GIVEN_UP);
+    let mut sent = Vec::new();
+    while let Next::Probe(probe) = plan.next(now) {
+        sent.push(probe.id);
+    }
+    let before = plan.in_flight();
+    assert!(before >= 50, "{before}");
+    plan.handle_lost_answers(now);
+    // Nothing more goes out until less than half is under way.
+    for id in sent.drain(..before * 2 / 5) {
+        plan.handle_reply(now, id, Verdict::new(PortState::Closed, Reason::Reset));
+    }
+    assert!(matches!(plan.next(now), Next::Wait(_)));
+    now += Duration::from_secs(5);
+    assert!(matches!(plan.next(now), Next::Probe(_)));
 }

@@ -1,7 +1,7 @@
 //! Hearing: packets of the capture, known by the numbers of the probes they answer.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nsock::{Event, Io, Packet};
 
@@ -18,6 +18,9 @@ use crate::verdict::{IcmpError, IcmpVersion};
 
 /// Bytes of a cooked capture before the network layer, and where the sender's address and the type stand.
 const COOKED: usize = 16;
+
+/// How often the kernel is asked what it had no room for.
+const DROPS_EVERY: Duration = Duration::from_secs(1);
 
 impl Scan {
     /// Begins to read what is captured.
@@ -51,12 +54,7 @@ impl Scan {
         }
         let in_discovery = matches!(self.stage, Stage::Discovery | Stage::Whole);
         let heard_at = raw.instant_of(packet.time);
-        if !heard.is_some_and(|heard| raw.concerns_stage(&heard, in_discovery)) {
-            if let Some(heard) = heard {
-                raw.learn_neighbor(&heard, mac);
-            }
-            return;
-        }
+        let Some(heard) = heard.filter(|heard| raw.concerns_stage(heard, in_discovery)) else { return };
         raw.counts.received += 1;
         raw.counts.received_bytes += bytes.len() as u64;
         if let Some((detail, format)) = raw.setup.trace {
@@ -69,29 +67,57 @@ impl Scan {
             let line = Line::new(Direction::Received, at, subject).with_format(detail, format).to_string();
             self.tell(ScanEvent::Packet { line: &line });
         }
-        if let Some(heard) = heard {
-            self.note(io, &heard, mac, heard_at);
-        }
+        self.note(io, &heard, mac, heard_at);
     }
 
     /// Takes what a packet says into account.
     fn note(&mut self, io: &mut Io<Self>, heard: &Heard, mac: Option<MacAddress>, heard_at: Instant) {
         let Some(raw) = &mut self.raw else { return };
-        raw.learn_neighbor(heard, mac);
         let Some(known) = raw.probing.recognize(heard) else { return };
-        let Some((host, tries)) =
-            raw.targets.get(&known.target).and_then(|target| Some((target.host?, target.neighbor_tries)))
-        else {
-            return;
-        };
+        let Some(target) = raw.targets.get(&known.target) else { return };
+        let (Some(host), tries) = (target.host, target.neighbor_tries) else { return };
         let id = match known.subject {
             Subject::Port(port) => self.plan.port_probe(host, port, known.try_number.unwrap_or(0)),
             Subject::Method(method) => self.plan.discovery_probe(host, method, known.try_number.unwrap_or(0)),
             Subject::Neighbor => tries.and_then(|tries| self.plan.neighbor_probe(host, tries)),
         };
         let Some(id) = id else { return };
+        raw.learn_way(heard, known.target, mac);
         self.plan.handle_reply_heard_at(io.now(), heard_at, id, known.verdict);
-        self.pump(io);
+        self.mind_drops(io, heard_at);
+        self.pump_after_burst(io);
+    }
+
+    /// Asks the plan what to send when the packets that came together are read, so that what it says leaves together.
+    /// With a trace at once: what comes after the answer that ends a stage is none of that stage.
+    fn pump_after_burst(&mut self, io: &mut Io<Self>) {
+        let Some(raw) = &mut self.raw else { return };
+        if raw.setup.trace.is_some() {
+            return self.pump(io);
+        }
+        if raw.burst_end.is_none() {
+            raw.burst_end = Some(io.timer_create(Duration::ZERO, |scan: &mut Self, io, _| {
+                if let Some(raw) = &mut scan.raw {
+                    raw.burst_end = None;
+                }
+                scan.pump(io);
+            }));
+        }
+    }
+
+    /// If the kernel had no room for answers, fewer are asked for at a time.
+    fn mind_drops(&mut self, io: &mut Io<Self>, now: Instant) {
+        let Some(raw) = &mut self.raw else { return };
+        if now.saturating_duration_since(raw.drops_asked) < DROPS_EVERY {
+            return;
+        }
+        raw.drops_asked = now;
+        if let Ok(stats) = io.iod_pcap_stats(raw.capture)
+            && stats.dropped > raw.counts.dropped
+        {
+            raw.counts.dropped = stats.dropped;
+            self.plan.handle_lost_answers(now);
+        }
     }
 }
 
@@ -117,7 +143,10 @@ impl Raw {
             Message::Udp { destination, .. } => self.is_port_of_stage(destination),
             Message::Icmp { .. } => in_discovery,
             Message::Neighbor { address, .. } => {
-                let asked = self.targets.get(&address).is_some_and(|target| target.neighbor_tries.is_some());
+                let asked = self.targets.get(&address).is_some_and(|target| {
+                    let ours = matches!(target.way, Ok(way) if way.route.source == heard.to);
+                    ours && target.neighbor_tries.is_some()
+                });
                 in_discovery && asked
             }
             Message::Error { .. } => true,
@@ -128,17 +157,25 @@ impl Raw {
         self.probing.source_ports.is_of_stage(port, self.probing.stage)
     }
 
-    /// Keeps the hardware address that a neighbor told, or that its packet came from.
-    fn learn_neighbor(&mut self, heard: &Heard, link: Option<MacAddress>) {
-        let (ip, mac) = match heard.message {
-            Message::Neighbor { address, mac } => (address, mac.or(link)),
-            _ => (heard.from, link),
-        };
+    /// Keeps the hardware address that a target on the link told, or that its answer came from; and for one behind a
+    /// router, the router's, which the kernel has found by now. Only an answer to a probe tells that: a packet that
+    /// anybody can make must not lead the next one astray.
+    fn learn_way(&mut self, heard: &Heard, ip: IpAddr, link: Option<MacAddress>) {
         let Some(target) = self.targets.get_mut(&ip) else { return };
         let Ok(way) = &mut target.way else { return };
-        if way.route.gateway.is_some() || way.route.is_local || way.own_mac.is_none() {
+        if way.route.is_local || way.own_mac.is_none() {
             return;
         }
+        if way.route.gateway.is_some() {
+            if way.next_mac.is_none() {
+                way.next_mac = self.kernel.neighbor(way.route.interface, way.route.next_hop(ip));
+            }
+            return;
+        }
+        let mac = match heard.message {
+            Message::Neighbor { mac, .. } => mac.or(link),
+            _ => link.filter(|_| heard.from == ip),
+        };
         if let Some(mac) = mac.filter(|mac| *mac != MacAddress::ZERO) {
             target.mac = Some(mac);
             way.next_mac = Some(mac);

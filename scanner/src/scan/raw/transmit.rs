@@ -1,19 +1,21 @@
 //! Sending: packets collect in a box for each socket and leave it many at a time.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::time::Instant;
 
 use nsock::{Datagram, Destination, Event, Failure, Io, IodId, LinkDestination, Sent};
 
 use super::super::Scan;
-use super::{Raw, Target, Way};
-use crate::mac::MacAddress;
+use super::{Raw, Way};
 use crate::packet::line::{Direction, Line, Subject};
 use crate::packet::{build, ether_type};
 use crate::plan::{Probe, ProbeId};
 use crate::probe::Outline;
 use crate::raw_options::Sending;
 use crate::report::ScanEvent;
+use crate::target::Address;
 use crate::verdict::Errno;
 
 /// Packets handed to the system at a time.
@@ -27,13 +29,29 @@ const ETHERNET: usize = 14;
 #[derive(Debug)]
 pub(super) struct Outbox {
     pub(super) iod: IodId,
-    bytes: Vec<u8>,
-    parcels: Vec<Parcel>,
-    /// What the system has at hand; its event is still to come.
-    under_way: bool,
+    waiting: Parcels,
+    /// What the system was handed; the events are still to come, in this order.
+    under_way: VecDeque<Batch>,
+    /// Room that a batch leaves behind for the next one.
+    spare: Parcels,
 }
 
-/// A packet in a box.
+/// Packets that were handed over together.
+#[derive(Debug)]
+struct Batch {
+    parcels: Parcels,
+    /// Bytes that the socket had sent before.
+    sent_before: u64,
+}
+
+/// Packets one after the other.
+#[derive(Debug, Default)]
+struct Parcels {
+    bytes: Vec<u8>,
+    list: Vec<Parcel>,
+}
+
+/// One of them.
 #[derive(Debug, Clone, Copy)]
 struct Parcel {
     probe: ProbeId,
@@ -43,13 +61,59 @@ struct Parcel {
     link: usize,
 }
 
+impl Parcels {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.list.clear();
+    }
+
+    /// Closes the packet whose bytes were appended.
+    fn close(&mut self, probe: ProbeId, to: Destination, link: usize) {
+        self.list.push(Parcel { probe, to, end: self.bytes.len(), link });
+    }
+
+    /// Where the bytes of a packet are.
+    fn range(&self, index: usize) -> Range<usize> {
+        let start = index.checked_sub(1).map_or(0, |before| self.list[before].end);
+        start..self.list[index].end
+    }
+
+    fn push(&mut self, parcel: Parcel, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.close(parcel.probe, parcel.to, parcel.link);
+    }
+
+    /// Takes out the first packet.
+    fn split_first(&mut self) -> Self {
+        let mut first = Self::default();
+        first.push(self.list[0], &self.bytes[self.range(0)]);
+        let end = self.list.remove(0).end;
+        self.bytes.drain(..end);
+        self.list.iter_mut().for_each(|parcel| parcel.end -= end);
+        first
+    }
+}
+
 impl Outbox {
-    pub(super) const fn new(iod: IodId) -> Self {
-        Self { iod, bytes: Vec::new(), parcels: Vec::new(), under_way: false }
+    pub(super) fn new(iod: IodId) -> Self {
+        Self { iod, waiting: Parcels::default(), under_way: VecDeque::new(), spare: Parcels::default() }
     }
 
     fn is_full(&self) -> bool {
-        self.parcels.len() >= BATCH_MAX
+        self.waiting.list.len() >= BATCH_MAX
+    }
+
+    /// Puts the packets from `index` on, which the system was not asked to send after all, before those that wait. What
+    /// else belongs to the failed probe is left out: it is sent again as a whole.
+    fn put_back(&mut self, parcels: &Parcels, index: usize, failed: ProbeId) {
+        let newer = std::mem::take(&mut self.waiting);
+        for (from, first) in [(parcels, index), (&newer, 0)] {
+            for (place, parcel) in from.list.iter().enumerate().skip(first) {
+                if parcel.probe != failed {
+                    self.waiting.push(*parcel, &from.bytes[from.range(place)]);
+                }
+            }
+        }
     }
 }
 
@@ -61,35 +125,60 @@ enum Socket {
     V6,
 }
 
-impl Raw {
-    fn outbox(&mut self, socket: Socket) -> &mut Outbox {
+/// A box for each socket.
+#[derive(Debug)]
+pub(super) struct Outboxes {
+    pub(super) frames: Outbox,
+    pub(super) v4: Outbox,
+    pub(super) v6: Outbox,
+}
+
+impl Outboxes {
+    fn of(&mut self, socket: Socket) -> &mut Outbox {
         match socket {
             Socket::Frames => &mut self.frames,
             Socket::V4 => &mut self.v4,
             Socket::V6 => &mut self.v6,
         }
     }
+}
 
+/// How a packet leaves: by which socket, to where, and with which link header.
+#[derive(Debug, Clone, Copy)]
+struct Exit {
+    socket: Socket,
+    to: Destination,
+    header: Option<[u8; ETHERNET]>,
+}
+
+impl Raw {
     /// Whether another probe finds no room; it is made for when the system has taken what waits.
     pub(in crate::scan) fn is_full(&self) -> bool {
-        [&self.frames, &self.v4, &self.v6].into_iter().any(Outbox::is_full)
+        let Outboxes { frames, v4, v6 } = &self.outboxes;
+        [frames, v4, v6].into_iter().any(Outbox::is_full)
     }
 
     /// Puts a probe into its box; the errno if it cannot be sent at all.
     pub(in crate::scan) fn pack(&mut self, probe: &Probe) -> Result<(), Errno> {
         let Some(target) = self.targets.get_mut(&probe.address) else { return Err(Errno::ENETUNREACH) };
+        let address = target.address;
+        if target.way.is_err() {
+            // The route that was missing may be there by now.
+            let way = self.find_way(address);
+            if let Some(target) = self.targets.get_mut(&probe.address) {
+                target.way = way;
+            }
+        }
+        let Some(target) = self.targets.get_mut(&probe.address) else { return Err(Errno::ENETUNREACH) };
         let way = target.way?;
         let outline = self.probing.outline(way.route.source, probe.address, probe.kind, probe.try_number);
-        let target = *target;
         match outline {
             Some(Outline::Neighbor) => {
-                if let Some(known) = self.targets.get_mut(&probe.address) {
-                    known.neighbor_tries = Some(probe.try_number);
-                }
-                self.pack_question(probe.id, &target, way)
+                target.neighbor_tries = Some(probe.try_number);
+                self.pack_question(probe.id, address.ip(), way)
             }
             Some(outline) => {
-                self.pack_packet(probe.id, &target, way, outline);
+                self.pack_packet(probe.id, address, way, outline);
                 Ok(())
             }
             // Not a packet: the plan asks this of nobody here.
@@ -98,9 +187,9 @@ impl Raw {
     }
 
     /// An ARP request or a neighbor solicitation.
-    fn pack_question(&mut self, probe: ProbeId, target: &Target, way: Way) -> Result<(), Errno> {
+    fn pack_question(&mut self, probe: ProbeId, target: IpAddr, way: Way) -> Result<(), Errno> {
         let mac = way.own_mac.ok_or(Errno::EADDRNOTAVAIL)?;
-        let (frame, carried) = match (way.route.source, target.address.ip()) {
+        let (frame, carried) = match (way.route.source, target) {
             (IpAddr::V4(source), IpAddr::V4(wanted)) => {
                 (build::arp_request(mac, source, wanted), ether_type::ARP)
             }
@@ -112,54 +201,54 @@ impl Raw {
             _ => return Err(Errno::EAFNOSUPPORT),
         };
         let to = LinkDestination::new(way.route.interface, carried).into();
-        self.put(Socket::Frames, probe, to, ETHERNET, &frame);
+        let parcels = &mut self.outboxes.frames.waiting;
+        parcels.bytes.extend_from_slice(&frame);
+        parcels.close(probe, to, ETHERNET);
         Ok(())
     }
 
-    fn pack_packet(&mut self, probe: ProbeId, target: &Target, way: Way, outline: Outline) {
-        let ip = target.address.ip();
-        let sources = self.sources(way.route.source);
-        let own = [way.route.source];
-        let sources = if sources.is_empty() { &own[..] } else { &sources[..] };
-        for source in sources {
-            let mut packet = Vec::with_capacity(64);
-            if !self.crafter.write(outline, *source, ip, &mut packet) {
-                return;
-            }
-            match self.setup.options.fragment_bytes {
-                Some(most) if ip.is_ipv4() => {
-                    for fragment in build::fragments(&packet, usize::from(most)) {
-                        self.pack_whole(probe, target, way, &fragment);
-                    }
-                }
-                _ => self.pack_whole(probe, target, way, &packet),
-            }
+    fn pack_packet(&mut self, probe: ProbeId, target: Address, way: Way, outline: Outline) {
+        let exit = self.exit(target, way);
+        if self.setup.options.decoys.is_empty() {
+            return self.pack_from(probe, target.ip(), exit, outline, way.route.source);
+        }
+        for source in self.sources(way.route.source) {
+            self.pack_from(probe, target.ip(), exit, outline, source);
         }
     }
 
-    fn pack_whole(&mut self, probe: ProbeId, target: &Target, way: Way, packet: &[u8]) {
-        let by_frame = self.setup.options.sending != Sending::Ip;
-        let macs: Option<(MacAddress, MacAddress)> = way.own_mac.zip(way.next_mac).filter(|_| by_frame);
-        if let Some((own, next)) = macs {
-            let carried = if packet[0] >> 4 == 6 { ether_type::IPV6 } else { ether_type::IPV4 };
-            let header = build::ethernet(own, next, carried);
-            let to = LinkDestination::new(way.route.interface, carried).into();
-            self.put(Socket::Frames, probe, to, ETHERNET, &header);
-            let outbox = &mut self.frames;
-            outbox.bytes.extend_from_slice(packet);
-            if let Some(parcel) = outbox.parcels.last_mut() {
-                parcel.end = outbox.bytes.len();
+    fn pack_from(&mut self, probe: ProbeId, target: IpAddr, exit: Exit, outline: Outline, source: IpAddr) {
+        let header = exit.header.as_ref().map_or(&[][..], |header| &header[..]);
+        let parcels = &mut self.outboxes.of(exit.socket).waiting;
+        if let Some(most) = self.setup.options.fragment_bytes.filter(|_| target.is_ipv4()) {
+            let mut packet = Vec::new();
+            self.crafter.write(outline, source, target, &mut packet);
+            for fragment in build::fragments(&packet, usize::from(most)) {
+                parcels.bytes.extend_from_slice(header);
+                parcels.bytes.extend_from_slice(&fragment);
+                parcels.close(probe, exit.to, header.len());
             }
             return;
         }
-        let socket = if packet[0] >> 4 == 6 { Socket::V6 } else { Socket::V4 };
-        self.put(socket, probe, target.address.socket(0).into(), 0, packet);
+        parcels.bytes.extend_from_slice(header);
+        self.crafter.write(outline, source, target, &mut parcels.bytes);
+        parcels.close(probe, exit.to, header.len());
     }
 
-    fn put(&mut self, socket: Socket, probe: ProbeId, to: Destination, link: usize, bytes: &[u8]) {
-        let outbox = self.outbox(socket);
-        outbox.bytes.extend_from_slice(bytes);
-        outbox.parcels.push(Parcel { probe, to, end: outbox.bytes.len(), link });
+    /// Frames go where the hardware address of the next hop is known; elsewhere the system finds the way by itself.
+    fn exit(&self, target: Address, way: Way) -> Exit {
+        let is_v6 = target.ip().is_ipv6();
+        let by_frame = self.setup.options.sending != Sending::Ip;
+        if let Some((own, next)) = way.own_mac.zip(way.next_mac).filter(|_| by_frame) {
+            let carried = if is_v6 { ether_type::IPV6 } else { ether_type::IPV4 };
+            return Exit {
+                socket: Socket::Frames,
+                to: LinkDestination::new(way.route.interface, carried).into(),
+                header: Some(build::ethernet(own, next, carried)),
+            };
+        }
+        let socket = if is_v6 { Socket::V6 } else { Socket::V4 };
+        Exit { socket, to: target.socket(0).into(), header: None }
     }
 }
 
@@ -175,85 +264,71 @@ impl Scan {
     fn flush_one(&mut self, io: &mut Io<Self>, socket: Socket) -> bool {
         let Some(raw) = &mut self.raw else { return false };
         let trace = raw.setup.trace;
-        let outbox = raw.outbox(socket);
-        if outbox.under_way || outbox.parcels.is_empty() {
+        let outbox = raw.outboxes.of(socket);
+        // One batch at a time, so that what became of it is known; of a single packet it is known anyway.
+        if outbox.waiting.list.is_empty() || (trace.is_none() && !outbox.under_way.is_empty()) {
             return false;
         }
         // With a trace each packet has a time of its own.
-        let count = if trace.is_some() { 1 } else { outbox.parcels.len() };
-        let end = outbox.parcels[count - 1].end;
-        let bytes: Vec<u8> = if count == outbox.parcels.len() {
-            std::mem::take(&mut outbox.bytes)
-        } else {
-            let rest = outbox.bytes.split_off(end);
-            std::mem::replace(&mut outbox.bytes, rest)
+        let parcels = match trace {
+            Some(_) => outbox.waiting.split_first(),
+            None => std::mem::replace(&mut outbox.waiting, std::mem::take(&mut outbox.spare)),
         };
-        let parcels: Vec<Parcel> = outbox.parcels.drain(..count).collect();
-        outbox.parcels.iter_mut().for_each(|parcel| parcel.end -= end);
-        // One batch at a time, so that what became of it is known; of a single packet it is known anyway.
-        outbox.under_way = trace.is_none();
         let iod = outbox.iod;
-        let mut start = 0;
-        let batch: Vec<Datagram<'_>> = parcels
-            .iter()
-            .map(|parcel| {
-                let data = &bytes[std::mem::replace(&mut start, parcel.end)..parcel.end];
-                Datagram::new(parcel.to, data)
-            })
-            .collect();
         let sent_before = io.iod_bytes(iod).map_or(0, |(_, sent)| sent);
         #[expect(clippy::disallowed_methods, reason = "a packet's own time is that just before it is sent")]
         let at = Instant::now();
-        for parcel in &parcels {
+        for parcel in &parcels.list {
             self.plan.handle_left(parcel.probe, at);
         }
-        let shown = trace.map(|how| (how, bytes[parcels[0].link..end].to_vec(), parcels[0]));
+        let batch: Vec<Datagram<'_>> = parcels
+            .list
+            .iter()
+            .enumerate()
+            .map(|(index, parcel)| Datagram::new(parcel.to, &parcels.bytes[parcels.range(index)]))
+            .collect();
         let event = io.send_batch(iod, &batch, None, move |scan: &mut Self, io, event| {
-            scan.sent(io, socket, &parcels, sent_before, &event);
+            scan.sent(io, socket, &event);
         });
-        if let Some(((detail, format), packet, parcel)) = shown
+        if let Some((detail, format)) = trace
             && io.failure(event).is_none()
         {
-            let at = at.saturating_duration_since(self.options.started);
-            let subject = if is_arp(&parcel) { Subject::Arp(&packet) } else { Subject::Ip(&packet) };
+            let (at, parcel) = (at.saturating_duration_since(self.options.started), parcels.list[0]);
+            let packet = &parcels.bytes[parcel.link..parcel.end];
+            let subject = if is_arp(&parcel) { Subject::Arp(packet) } else { Subject::Ip(packet) };
             let line = Line::new(Direction::Sent, at, subject).with_format(detail, format).to_string();
             self.tell(ScanEvent::Packet { line: &line });
+        }
+        if let Some(raw) = &mut self.raw {
+            raw.outboxes.of(socket).under_way.push_back(Batch { parcels, sent_before });
         }
         trace.is_some()
     }
 
     /// The system has taken a batch, or a part of it.
-    fn sent(
-        &mut self,
-        io: &mut Io<Self>,
-        socket: Socket,
-        parcels: &[Parcel],
-        sent_before: u64,
-        event: &Event<Sent>,
-    ) {
+    fn sent(&mut self, io: &mut Io<Self>, socket: Socket, event: &Event<Sent>) {
         let Some(raw) = &mut self.raw else { return };
-        let outbox = raw.outbox(socket);
-        outbox.under_way = false;
+        let outbox = raw.outboxes.of(socket);
+        let Some(Batch { mut parcels, sent_before }) = outbox.under_way.pop_front() else { return };
         let sent = io.iod_bytes(outbox.iod).map_or(0, |(_, sent)| sent).saturating_sub(sent_before);
         let sent = match event.outcome {
             Ok(_) => usize::MAX,
-            Err(_) if parcels.len() == 1 => 0,
+            Err(_) if parcels.list.len() == 1 => 0,
             Err(_) => usize::try_from(sent).unwrap_or(usize::MAX),
         };
-        let gone = parcels.iter().take_while(|parcel| parcel.end <= sent).count();
-        let link: usize = parcels[..gone].iter().map(|parcel| parcel.link).sum();
-        let bytes = parcels[..gone].last().map_or(0, |last| last.end);
+        let gone = parcels.list.iter().take_while(|parcel| parcel.end <= sent).count();
+        let link: usize = parcels.list[..gone].iter().map(|parcel| parcel.link).sum();
+        let bytes = parcels.list[..gone].last().map_or(0, |last| last.end);
         raw.counts.sent += gone as u64;
         raw.counts.sent_bytes += (bytes - link) as u64;
-        if let (Err(failure), Some(failed)) = (&event.outcome, parcels.get(gone)) {
-            let now = io.now();
-            self.tell_failure(failed, failure);
+        if let (Err(failure), Some(&failed)) = (&event.outcome, parcels.list.get(gone)) {
+            outbox.put_back(&parcels, gone + 1, failed.probe);
+            self.tell_failure(&failed, failure);
             let errno = failure.errno().map_or(Errno::EIO, Errno::new);
-            self.plan.handle_local_trouble(now, failed.probe, errno);
-            // Those behind it were not tried; the plan is told that the system had no room for them, and asks again.
-            for parcel in &parcels[gone + 1..] {
-                self.plan.handle_local_trouble(now, parcel.probe, Errno::EAGAIN);
-            }
+            self.plan.handle_local_trouble(io.now(), failed.probe, errno);
+        } else {
+            parcels.clear();
+            outbox.spare = parcels;
         }
         self.pump(io);
     }

@@ -80,7 +80,7 @@ fn two_techniques_are_one_report() {
 fn neighbors_and_far_hosts_are_found_together_without_a_trace() {
     let Some(wire) = Wire::new("packets-mixed") else { return };
     let line = format!("-n -p22,81 --reason {PLAIN} {} {ABSENT} {REJECTING} {}", FAR_V4[0], FAR_V4[1]);
-    let done = wire.network.scan(&line).expect(0);
+    let done = wire.network.scan(&format!("-sS {line}")).expect(0);
     for reason in ["arp-response", "echo-reply ttl 63"] {
         assert!(done.stdout.contains(&format!("Host is up, received {reason} (")), "{done:#?}");
     }
@@ -89,6 +89,27 @@ fn neighbors_and_far_hosts_are_found_together_without_a_trace() {
     let done = wire.network.scan(&format!("-sT {line}")).expect(0);
     assert!(done.stdout.contains("5 IP addresses (3 hosts up)"), "{done:#?}");
     assert!(done.stdout.contains("Host is up, received arp-response ("), "{done:#?}");
+}
+
+#[test]
+fn watched_neighbors_are_looked_for_before_far_hosts() {
+    let Some(wire) = Wire::new("packets-sweeps") else { return };
+    let done = wire.network.scan(&format!("-n -v -sS -p22 {} {PLAIN}", FAR_V4[0])).expect(0);
+    let told = |start: &str| {
+        let lines = done.stdout.lines().skip_while(|line| !line.starts_with(start));
+        lines.take(2).map(|line| line.split(" at ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("Initiating ARP"), ["Initiating ARP Ping Scan", &format!("Scanning {PLAIN} [1 port]")]);
+    assert_eq!(
+        told("Initiating Ping"),
+        ["Initiating Ping Scan", &format!("Scanning {} [4 ports]", FAR_V4[0])]
+    );
+    assert_eq!(
+        told("Initiating SYN"),
+        ["Initiating SYN Stealth Scan", "Scanning 2 hosts [1 port/host]"],
+        "{done:#?}"
+    );
+    assert!(done.stdout.contains("2 IP addresses (2 hosts up)"), "{done:#?}");
 }
 
 #[test]
