@@ -1,7 +1,7 @@
 //! Hearing: packets of the capture, known by the numbers of the probes they answer.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nsock::{Event, Io, Packet};
 
@@ -74,6 +74,20 @@ impl Scan {
         }
     }
 
+    /// Asks the plan for more when the other packets that are there have been heard too: one at a time, each answer would
+    /// send one probe, by a system call of its own. With a trace, where each has its own anyway, at once.
+    fn pump_soon(&mut self, io: &mut Io<Self>) {
+        if self.raw.as_ref().is_some_and(|raw| raw.setup.trace.is_some()) {
+            return self.pump(io);
+        }
+        if !std::mem::replace(&mut self.pump_is_due, true) {
+            let _unnamed = io.timer_create(Duration::ZERO, |scan: &mut Self, io, _| {
+                scan.pump_is_due = false;
+                scan.pump(io);
+            });
+        }
+    }
+
     /// Takes what a packet says into account.
     fn note(&mut self, io: &mut Io<Self>, heard: &Heard, mac: Option<MacAddress>, heard_at: Instant) {
         let Some(raw) = &mut self.raw else { return };
@@ -91,7 +105,7 @@ impl Scan {
         };
         let Some(id) = id else { return };
         self.plan.handle_reply_heard_at(io.now(), heard_at, id, known.verdict);
-        self.pump(io);
+        self.pump_soon(io);
     }
 }
 
