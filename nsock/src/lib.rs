@@ -129,6 +129,7 @@ mod observe;
 mod op;
 mod packet;
 mod pool;
+mod proxy;
 mod request;
 mod slots;
 mod socket;
@@ -158,6 +159,9 @@ pub use packet::{
     PcapOptions, PcapStats, READ_BATCH_MAX, SNAPLEN_MAX,
 };
 pub use pool::{Pool, Stop};
+pub use proxy::{
+    PROXIES_MAX, ProxiedTarget, ProxyChain, ProxyError, ProxyFailure, ProxySpecError, ProxySpecProblem,
+};
 pub use request::{Request, SocketKind};
 pub use socket::{IpVersion, SocketOptions};
 #[cfg(feature = "tls")]
