@@ -10,6 +10,7 @@
 //! | a peer that is slow, silent, half-closed, reset, or answers by script | [`TcpScript`], [`Step`] |
 //! | datagrams: echoed, or answered by a closure with none, one or many | [`UdpEcho`], [`UdpServer`] |
 //! | TLS: a server whose conversations are closures, certificates of every fault | [`TlsServer`], [`TlsIdentity`] |
+//! | real proxies: tinyproxy, dante, microsocks | [`ProxyServer`] |
 //! | a port where nothing listens | [`closed_port`] |
 //! | a host that never answers a connect | [`full_backlog`] |
 //! | running out of descriptors | [`with_descriptor_limit`] |
@@ -39,6 +40,7 @@ mod lab;
 mod limits;
 pub mod measure;
 mod oracle;
+mod proxies;
 mod refused;
 mod skip;
 mod tcp;
@@ -54,6 +56,7 @@ pub use limits::{
     Exclusive, descriptor_limit_leaving, exclusive, in_own_process, open_descriptors, with_descriptor_limit,
 };
 pub use oracle::{Contract, Oracle, TraceEnd, Violation};
+pub use proxies::ProxyServer;
 pub use refused::{ClosedPort, FullBacklog, closed_port, closed_port_at, full_backlog};
 pub use skip::{need_descriptors, need_root, need_tool};
 pub use tcp::{Step, TcpEcho, TcpScript};

@@ -58,8 +58,9 @@ impl Asking {
                 Ok(Answer::Say { consumed: end, bytes: Vec::new() })
             }
             200..=299 => Ok(Answer::Through { consumed: end }),
-            407 if self.has_user => Err(ProxyError::AuthRefused),
-            407 => Err(ProxyError::AuthRequired),
+            // 401 is tinyproxy's for a wrong password.
+            401 | 407 if self.has_user => Err(ProxyError::AuthRefused),
+            401 | 407 => Err(ProxyError::AuthRequired),
             _ => Err(ProxyError::Status(status)),
         }
     }
