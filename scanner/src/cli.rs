@@ -99,8 +99,6 @@ pub struct Arguments {
     pub randomize_hosts: bool,
     /// `--shard`: which of several machines' hosts.
     pub shard: Option<Shard>,
-    /// `--workers`: how many threads send probes.
-    pub workers: Option<u32>,
     /// `--seed`.
     pub seed: Option<u64>,
     /// `--open`.
@@ -117,6 +115,12 @@ pub struct Arguments {
     pub trace_out: Option<PathBuf>,
     /// `-oN`.
     pub output_normal: Option<PathBuf>,
+    /// `-oX`.
+    pub output_xml: Option<PathBuf>,
+    /// `-oG`.
+    pub output_grepable: Option<PathBuf>,
+    /// `-oJ`.
+    pub output_json: Option<PathBuf>,
 }
 
 /// How hosts are to be found.
@@ -256,6 +260,10 @@ pub const fn version() -> &'static str {
 fn name_of(normalized: &Normalized, canonical: &str) -> String {
     match normalized.typed(canonical) {
         "--output-normal" => "-oN".to_owned(),
+        "--output-xml" => "-oX".to_owned(),
+        "--output-grepable" => "-oG".to_owned(),
+        "--output-json" => "-oJ".to_owned(),
+        "--output-all" => "-oA".to_owned(),
         "--input-list" => "-iL".to_owned(),
         "--source" => "-S".to_owned(),
         "--interface" => "-e".to_owned(),

@@ -74,8 +74,6 @@ pub struct Config {
     pub randomize_hosts: bool,
     /// Which hosts are ours, where several machines share a scan.
     pub shard: Shard,
-    /// How many threads send probes, if the user says so.
-    pub workers: Option<u32>,
     /// The seed of the probe order, if the user has set it.
     pub seed: Option<u64>,
     /// Whether only open ports are reported, and hosts that have some.
@@ -94,6 +92,12 @@ pub struct Config {
     pub trace_out: Option<Output>,
     /// Where the report goes besides stdout.
     pub output_normal: Option<Output>,
+    /// Where the XML goes.
+    pub output_xml: Option<Output>,
+    /// Where the grepable form goes.
+    pub output_grepable: Option<Output>,
+    /// Where the events go as NDJSON.
+    pub output_json: Option<Output>,
     /// What the user may not have meant, a line each.
     pub warnings: Vec<String>,
 }
@@ -122,7 +126,7 @@ pub enum Input<'a> {
 }
 
 /// Where something is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Output {
     /// Standard output, named `-`.
@@ -157,7 +161,13 @@ impl Config {
         let (ports, excluded) = ports(arguments, &mut warnings)?;
         let output_normal = output("-oN", arguments.output_normal.as_deref())?;
         let trace_out = output("--trace-out", arguments.trace_out.as_deref())?;
-        if output_normal.is_some() && output_normal == trace_out {
+        let output_xml = output("-oX", arguments.output_xml.as_deref())?;
+        let output_grepable = output("-oG", arguments.output_grepable.as_deref())?;
+        let output_json = output("-oJ", arguments.output_json.as_deref())?;
+        let all = [&output_normal, &output_xml, &output_grepable, &output_json, &trace_out];
+        let mut given: Vec<_> = all.into_iter().flatten().collect();
+        given.sort_unstable();
+        if given.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(ConfigError::SameOutput);
         }
         let name_source = name_source(arguments)?;
@@ -188,7 +198,6 @@ impl Config {
             port_order: if arguments.ascending { PortOrder::Ascending } else { PortOrder::Seeded },
             randomize_hosts: arguments.randomize_hosts,
             shard: arguments.shard.unwrap_or(Shard::WHOLE),
-            workers: arguments.workers,
             seed: arguments.seed,
             open_only: arguments.open,
             reason: arguments.reason || verbosity >= 2 || debug >= 1,
@@ -198,6 +207,9 @@ impl Config {
             packet_trace,
             trace_out,
             output_normal,
+            output_xml,
+            output_grepable,
+            output_json,
             warnings,
         })
     }

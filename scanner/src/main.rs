@@ -16,14 +16,17 @@ use scanner::exit::Exit;
 use scanner::interface_list::interface_list;
 use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, system_name};
 use scanner::plan::Settings;
-use scanner::report::{Consumer, Cut, Destination, Normal, ScanEvent, Start, Style};
+use scanner::raw_side::{self, RawSide};
+use scanner::report::{
+    Consumer, Cut, Destination, Forward, Grepable, Ndjson, Normal, ScanEvent, Seekable, Start, Style, Xml,
+};
 use scanner::route::kernel::Kernel;
 use scanner::scan::{Course, GROUP_MAX, Lookup, NameService, Options, Presumed, Scan, SystemNames};
 use scanner::target::{HostOrder, TargetSet, TooManyToShuffle, Walk};
 use scanner::template::Template;
 use scanner::tracing::{TraceFile, Tracing};
 use scanner::verdict::Errno;
-use scanner::{limits, ports, signals};
+use scanner::{limits, privilege, signals};
 
 /// The largest target list that is read: 64 MiB hold a few million addresses.
 const LIST_BYTES_MAX: u64 = 64 << 20;
@@ -98,16 +101,7 @@ fn interfaces() -> Exit {
 fn prepare_and_run(arguments: &cli::Arguments, started: Instant) -> Result<Exit, Stop> {
     let config =
         Config::build(arguments, &mut read).map_err(|error| Stop(error.exit(), error.to_string()))?;
-    let refused = config.needs_raw_packets().or_else(|| match config.work {
-        Work::Ports => None,
-        Work::List => Some("-sL".to_owned()),
-        _ => Some("-sn".to_owned()),
-    });
-    if let Some(option) = refused {
-        return Err(Stop(Exit::Usage, format!("{option} is not supported: use -sT")));
-    }
-    let about_methods = config.methods(false).warnings;
-    for warning in config.warnings.iter().chain(&about_methods).chain(&config.not_honored(false)) {
+    for warning in &config.warnings {
         eprintln!("scanner: {warning}");
     }
     check_origin(&config)?;
@@ -185,15 +179,39 @@ fn consumers(config: &Config) -> Result<Vec<Box<dyn Consumer>>, Stop> {
     style.open_only = config.open_only;
     style.show_rate = config.debug > 0 || config.pace.min_rate.is_some() || config.pace.max_rate.is_some();
     style.answer_limits = config.pace.answer_limits;
+    style.list_only = config.work == Work::List;
     style.show_down = config.name_lookup == NameLookup::Always;
     let mut consumers: Vec<Box<dyn Consumer>> = Vec::new();
-    let on_stdout = [&config.output_normal, &config.trace_out].contains(&&Some(Output::Stdout));
+    let outputs = [
+        &config.output_normal,
+        &config.output_xml,
+        &config.output_grepable,
+        &config.output_json,
+        &config.trace_out,
+    ];
+    let on_stdout = outputs.contains(&&Some(Output::Stdout));
     if !config.silent && !on_stdout {
         consumers.push(Box::new(Normal::new(io::stdout(), Destination::Screen, style)));
     }
     if let Some(output) = &config.output_normal {
         let file = BufWriter::new(create("-oN", output)?);
         consumers.push(Box::new(Normal::new(file, Destination::File, style)));
+    }
+    if let Some(output) = &config.output_xml {
+        consumers.push(match (output, create("-oX", output)?) {
+            (Output::File(_), file) => match file.try_clone().and_then(Seekable::new) {
+                Ok(document) => Box::new(Xml::new(document, style)),
+                // A pipe has no end to be overwritten.
+                Err(_) => Box::new(Xml::new(Forward(file), style)),
+            },
+            (_, stdout) => Box::new(Xml::new(Forward(stdout), style)),
+        });
+    }
+    if let Some(output) = &config.output_grepable {
+        consumers.push(Box::new(Grepable::new(create("-oG", output)?, style)));
+    }
+    if let Some(output) = &config.output_json {
+        consumers.push(Box::new(Ndjson::new(create("-oJ", output)?)));
     }
     Ok(consumers)
 }
@@ -280,7 +298,7 @@ fn name_service(config: &Config, pool: &mut Pool<Scan>) -> Result<NameService, S
 
 // ---- The scan -------------------------------------------------------------------------------------------------------
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, raw: bool, seed: u64) -> Settings {
     let template = match config.timing {
         Timing::Paranoid => Template::Paranoid,
         Timing::Sneaky => Template::Sneaky,
@@ -289,33 +307,43 @@ fn settings(config: &Config) -> Settings {
         Timing::Insane => Template::Insane,
         _ => Template::Normal,
     };
-    let mut settings = Settings::new(template, config.ports.of(ports::Protocol::Tcp).iter().collect());
-    settings.methods = config.methods(false).methods;
+    let mut settings = Settings::new(template, Vec::new());
+    settings.methods = config.methods(raw).methods;
     settings.resets = config.resets;
-    settings.seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+    settings.seed = seed;
     settings.port_order = config.port_order;
     config.pace.apply(&mut settings);
     settings
 }
 
-fn options(config: &Config, tracing: &Tracing, started: Instant) -> Result<Options, Stop> {
+fn options(
+    config: &Config,
+    tracing: &Tracing,
+    side: &RawSide,
+    seed: u64,
+    started: Instant,
+) -> Result<Options, Stop> {
     let names = config.name_lookup != NameLookup::Never;
     let descriptors = limits::descriptors_for_probes(names)
         .map_err(|error| failed("tell how many descriptors are free", &error))?;
-    let settings = settings(config);
+    let settings = settings(config, side.permitted, seed);
     let nobody_is_asked = settings.methods.is_empty();
     let mut options = Options::new(settings, descriptors, started);
     options.presumed = match nobody_is_asked {
         true => Presumed::Everybody,
-        false if config.privileges.allow_raw_packets() => Presumed::Ourselves,
+        false if side.permitted => Presumed::Ourselves,
         false => Presumed::Nobody,
     };
-    if config.verbosity > 0 || tracing.is_on() {
+    options.techniques = config.techniques(side.permitted);
+    options.ports = config.ports.clone();
+    options.list_only = config.work == Work::List;
+    if config.verbosity > 0 || tracing.is_on() || options.techniques.len() > 1 || options.list_only {
         options.course = Course::Phased;
     }
     options.lookup = match config.name_lookup {
         NameLookup::Never => Lookup::Nobody,
         NameLookup::Always => Lookup::Everybody,
+        _ if options.list_only => Lookup::Everybody,
         _ => Lookup::HostsUp,
     };
     options.trace_connects = tracing.shows_connects();
@@ -341,10 +369,16 @@ fn run(
     probes.device.clone_from(&config.interface);
     probes.ip_options.clone_from(&config.raw.ip_options);
     pool.set_options(probes);
+    let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+    let side = raw_side::open(config, &mut pool, tracing.shows_connects(), seed, started)
+        .map_err(|refused| Stop(refused.exit, refused.line))?;
+    let about_methods = config.methods(side.permitted).warnings;
+    for line in side.notes.iter().chain(&about_methods).chain(&config.not_honored(side.permitted)) {
+        eprintln!("scanner: {line}");
+    }
     let watch = signals::stop_on_signals(&mut pool).map_err(|error| failed("watch for signals", &error))?;
     let names = name_service(config, &mut pool)?;
-    let options = options(config, tracing, started)?;
-    let seed = options.settings.seed;
+    let options = options(config, tracing, &side, seed, started)?;
     let now = pool.now();
     let order = match config.randomize_hosts {
         true => HostOrder::Shuffled { seed },
@@ -354,14 +388,19 @@ fn run(
         let why = "--randomize-hosts: fewer than 2^63 addresses can be shuffled; leave it out";
         Stop(Exit::Usage, why.to_owned())
     })?;
-    let mut scan = Scan::new(options, targets, walk, names, consumers, now);
+    let mut scan = Scan::new(options, targets, walk, names, consumers, now).with_raw(side.raw);
+    give_up_privileges(config)?;
     let banner_time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string();
-    let start = Start::new(command_line(), banner_time, file_time(), seed);
+    let mut start = Start::new(command_line(), banner_time, file_time(), seed);
+    for technique in config.techniques(side.permitted) {
+        start.scans.push((technique, config.ports.of(technique.protocol()).clone()));
+    }
     scan.tell(ScanEvent::Started(&start));
     scan.run(&mut pool).map_err(|error| failed("go on", &error))?;
-    scan.release(&mut pool);
+    scan.count_drops(&mut pool);
     let summary = scan.summary(pool.now(), file_time());
     scan.tell(ScanEvent::Finished(&summary));
+    scan.release(&mut pool);
     let interrupted = watch.end(&mut pool);
     if config.debug > 0 && !pool.report().is_empty() {
         eprint!("{}", pool.report());
@@ -379,6 +418,15 @@ fn run(
         None if summary.unknown > 0 || bad_targets > 0 || summary.cut == Cut::OutOfTime => Exit::Partial,
         None => Exit::Done,
     })
+}
+
+/// Everything that needs a privilege is open; what is left of them is given up for good.
+fn give_up_privileges(config: &Config) -> Result<(), Stop> {
+    let dropped = privilege::drop_capabilities().map_err(|error| failed("give up capabilities", &error))?;
+    if dropped.any && config.verbosity > 0 {
+        eprintln!("scanner: every capability is given up, and no_new_privs is set");
+    }
+    Ok(())
 }
 
 fn file_time() -> String {

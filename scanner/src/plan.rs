@@ -214,7 +214,13 @@ impl Plan {
             HostStart::Neighbor | HostStart::NeighborOrUp(_) => Asked::Neighbor,
             HostStart::Discover | HostStart::Up(_) => Asked::Methods,
         };
-        let phase = Phase::Discovery(Discovery::new(self.settings.method_count(asked)));
+        let mut discovery = Discovery::new(self.settings.method_count(asked));
+        for (method, known) in (0..).zip(&self.settings.methods) {
+            if asked == Asked::Methods && !known.is_for(address) {
+                discovery.leave_out(method);
+            }
+        }
+        let phase = Phase::Discovery(discovery);
         let mut host = Box::new(Host::new(id, address, phase, &self.settings, now));
         host.asked = asked;
         if let HostStart::NeighborOrUp(reason) = start {
@@ -319,6 +325,13 @@ impl Plan {
         let method = u32::try_from(method).ok()?;
         self.settings.method(self.host(host)?.asked, method)?;
         Some(ProbeId { host, target: Target::Method(method), try_number })
+    }
+
+    /// The id of a try of the question a neighbor is asked; `None` if the host is not asked as a neighbor.
+    #[must_use]
+    pub fn neighbor_probe(&self, host: HostId, try_number: u8) -> Option<ProbeId> {
+        let asked = self.host(host)?.asked;
+        (asked == Asked::Neighbor).then(|| self.discovery_probe(host, 0, try_number)).flatten()
     }
 
     /// Whether the answer to a probe is heard after its time-out too.

@@ -1,23 +1,32 @@
 //! What a scan finds, as one stream of typed events, and the consumers of that stream.
 
+mod document;
+mod grepable;
+mod ndjson;
 mod normal;
 mod results;
 mod table;
+mod xml;
 
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use document::{Document, Forward, Seekable};
+pub use grepable::Grepable;
+pub use ndjson::{FORM, Ndjson};
 pub use normal::{Destination, Normal, Style};
 pub use results::{PortResult, PortResults};
 pub use table::{Fold, align, port_table};
+pub use xml::Xml;
 
 use crate::mac::MacAddress;
 use crate::pacer::Rate;
 use crate::plan::{Ending, HostStatus};
-use crate::ports::Protocol;
+use crate::ports::{PortSet, Protocol};
 use crate::target::Address;
 use crate::technique::Technique;
+use crate::vendors;
 use crate::verdict::{Errno, Verdict};
 
 /// Something that happened in a scan, as its consumers get to see it.
@@ -125,15 +134,19 @@ pub struct Start {
     pub banner_time: String,
     /// Wall-clock time, as files show it.
     pub file_time: String,
+    /// The same, in seconds since 1970.
+    pub epoch: u64,
     /// The seed of the probe order.
     pub seed: u64,
+    /// The techniques, each with its ports.
+    pub scans: Vec<(Technique, PortSet)>,
 }
 
 impl Start {
     /// Puts the parts together.
     #[must_use]
     pub fn new(command: String, banner_time: String, file_time: String, seed: u64) -> Self {
-        Self { command, banner_time, file_time, seed }
+        Self { command, banner_time, file_time, epoch: epoch(), seed, scans: Vec::new() }
     }
 }
 
@@ -167,8 +180,14 @@ pub struct HostReport {
     pub ports_unfinished: u32,
     /// Wall-clock time at which its scan began, for `-vv` and `-d`.
     pub scanned_at: String,
+    /// The same, in seconds since 1970.
+    pub epoch: u64,
     /// How long its scan took.
     pub elapsed: Duration,
+    /// By how much round-trip times differ.
+    pub variation: Duration,
+    /// How long an answer was waited for at the end.
+    pub timeout: Duration,
 }
 
 impl HostReport {
@@ -189,7 +208,18 @@ impl HostReport {
             answers_limited: None,
             ports_unfinished: 0,
             scanned_at: String::new(),
+            epoch: 0,
+            variation: Duration::ZERO,
+            timeout: Duration::ZERO,
             elapsed: Duration::ZERO,
+        }
+    }
+
+    /// Takes note of its hardware address, if there is one to note, and of who made it.
+    pub fn learn_mac(&mut self, mac: Option<MacAddress>) {
+        if mac.is_some() {
+            self.mac = mac;
+            self.vendor = mac.and_then(vendors::name);
         }
     }
 
@@ -279,4 +309,10 @@ pub trait Consumer {
     /// # Errors
     /// The writer's.
     fn event(&mut self, event: ScanEvent<'_>) -> io::Result<()>;
+}
+
+/// Now, in seconds since 1970.
+#[must_use]
+pub fn epoch() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
 }

@@ -8,6 +8,7 @@ mod events;
 mod names;
 mod phases;
 mod probes;
+pub mod raw;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -18,11 +19,14 @@ use foldhash::HashMap;
 use nsock::{EventId, Io, IodId, Pool};
 
 use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Settings, Statistics};
-use crate::report::{Consumer, Cut, HostReport, ScanEvent, Summary};
+use crate::ports::Ports;
+use crate::report::{Consumer, Cut, HostReport, ScanEvent, Summary, Sweep, epoch};
 use crate::target::{Address, TargetSet, Walk};
+use crate::technique::Technique;
 use crate::verdict::{Errno, Reason};
 
 pub use names::{NameService, SystemNames};
+pub use raw::{Raw, RawError, RawSetup};
 
 /// Hosts of a group, where the scan goes group by group.
 pub const GROUP_MAX: usize = 4096;
@@ -65,8 +69,14 @@ pub enum Lookup {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// What to scan and how fast.
+    /// How fast to scan, and how to find hosts; ports and what silence means follow from the technique at hand.
     pub settings: Settings,
+    /// The techniques of the port scan, one after the other; none: hosts are only looked for.
+    pub techniques: Vec<Technique>,
+    /// The ports, by protocol.
+    pub ports: Ports,
+    /// Whether hosts are only listed (`-sL`).
+    pub list_only: bool,
     /// Descriptors that probes may use.
     pub descriptors: usize,
     /// Which hosts are not asked whether they are there.
@@ -93,6 +103,9 @@ impl Options {
     pub fn new(settings: Settings, descriptors: usize, started: Instant) -> Self {
         Self {
             settings,
+            techniques: vec![Technique::Connect],
+            ports: Ports::new(),
+            list_only: false,
             descriptors,
             presumed: Presumed::Nobody,
             course: Course::Overlapped,
@@ -147,10 +160,16 @@ pub struct Scan {
     plan: Plan,
     stage: Stage,
     stage_since: Instant,
+    /// How the hosts at hand were looked for.
+    sweep: Sweep,
     hosts: BTreeMap<Index, Host>,
     /// Hosts of the plan at hand.
     indices: HashMap<HostId, Index>,
     probes: HashMap<ProbeId, IodId>,
+    /// Probes by packet, if there are any.
+    raw: Option<Raw>,
+    /// Which of the techniques is at hand.
+    technique: usize,
     names: NameService,
     /// Hosts whose names are being looked up.
     names_asked: HashMap<IpAddr, Vec<Index>>,
@@ -188,9 +207,12 @@ impl Scan {
             plan,
             stage: Stage::Over,
             stage_since: now,
+            sweep: Sweep::Ping,
             hosts: BTreeMap::new(),
             indices: HashMap::default(),
             probes: HashMap::default(),
+            raw: None,
+            technique: 0,
             names,
             names_asked: HashMap::default(),
             unreported: VecDeque::new(),
@@ -204,6 +226,13 @@ impl Scan {
             last_sender: None,
             unwritable: None,
         }
+    }
+
+    /// Adds the raw side, without which every probe is a connect.
+    #[must_use]
+    pub fn with_raw(mut self, raw: Option<Raw>) -> Self {
+        self.raw = raw;
+        self
     }
 
     /// Where the resolver of the names finds its driver in this state.
@@ -224,6 +253,7 @@ impl Scan {
             });
             self.deadline = Some(event);
         }
+        self.listen(pool);
         self.begin_group(pool);
         self.pump(pool);
         pool.run(self, None)?;
@@ -260,6 +290,7 @@ impl Scan {
         if let Some(deadline) = self.deadline.take() {
             io.forget(deadline);
         }
+        self.close_raw(io);
         if let NameService::Resolver(driver) = &mut self.names {
             driver.detach(io);
         }
@@ -288,6 +319,7 @@ impl Scan {
                 && self.statistics.unknown == 0
                 && self.summary.cut == Cut::Not,
             probes_sent: self.statistics.sent,
+            packets: self.raw.as_ref().map(Raw::counts),
             tell_overcome_trouble: self.options.tell_overcome_trouble,
             ..self.summary.clone()
         }
@@ -308,6 +340,7 @@ impl Scan {
             report.given_name = Some(given.name.to_string());
             report.other_addresses = given.other_addresses.clone();
         }
+        report.epoch = epoch();
         report.scanned_at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
         let host = Host { report, name: Name::NotAsked, asking: Vec::new(), since: now, finished: false };
         self.hosts.insert(index, host);
@@ -315,8 +348,13 @@ impl Scan {
         index
     }
 
-    fn start_of(&self, index: Index) -> HostStart {
-        let ip = self.hosts.get(&index).map(|host| host.report.ip());
+    fn start_of(&mut self, index: Index) -> HostStart {
+        let address = self.hosts.get(&index).map(|host| host.report.address);
+        if let (Some(raw), Some(address)) = (&mut self.raw, address) {
+            let packets = self.options.techniques.iter().any(|technique| technique.is_raw());
+            return raw.start_of(address, self.options.presumed, packets);
+        }
+        let ip = address.map(Address::ip);
         match self.options.presumed {
             Presumed::Everybody => HostStart::Up(Reason::UserSet),
             Presumed::Ourselves if ip.is_some_and(|ip| ip.is_loopback()) => {
@@ -328,7 +366,11 @@ impl Scan {
 
     fn enter(&mut self, index: Index, start: HostStart, now: Instant) {
         let Some(host) = self.hosts.get(&index) else { return };
-        let id = self.plan.add_host(now, host.report.ip(), start);
+        let address = host.report.address;
+        let id = self.plan.add_host(now, address.ip(), start);
+        if let Some(raw) = &mut self.raw {
+            raw.host_entered(address, id);
+        }
         self.indices.insert(id, index);
     }
 
@@ -344,6 +386,9 @@ impl Scan {
             }
             self.unreported.pop_front();
             let Some(host) = self.hosts.remove(&index) else { continue };
+            if let Some(raw) = &mut self.raw {
+                raw.host_left(host.report.ip());
+            }
             self.summary.hosts += 1;
             self.summary.hosts_up += u64::from(host.report.is_up());
             self.tell(ScanEvent::Host(&host.report));
@@ -356,21 +401,32 @@ impl Scan {
     fn pump(&mut self, io: &mut Io<Self>) {
         loop {
             let now = io.now();
+            // What waits to be sent comes first; its event asks again.
+            if self.raw.as_ref().is_some_and(Raw::is_full) {
+                return self.flush(io);
+            }
             while self.stage == Stage::Whole && self.plan.wants_hosts() {
                 let Some(address) = self.walk.next(&self.targets) else {
                     self.plan.end_of_hosts();
                     break;
                 };
                 let index = self.add_host(address, now);
-                self.enter(index, self.start_of(index), now);
+                let start = self.start_of(index);
+                self.enter(index, start, now);
             }
             let next = self.plan.next(now);
             self.drain_events(io);
             match next {
                 Next::Probe(probe) => self.send(io, &probe),
                 Next::Abandon(id) => self.abandon(io, id),
-                Next::Wait(until) => return self.set_timer(io, until),
-                Next::Finished => return self.plan_finished(io),
+                Next::Wait(until) => {
+                    self.flush(io);
+                    return self.set_timer(io, until);
+                }
+                Next::Finished => {
+                    self.flush(io);
+                    return self.plan_finished(io);
+                }
             }
         }
     }

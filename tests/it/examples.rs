@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use testkit::{
-    Lab, ProxyServer, Step, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup, UdpEcho, UdpServer,
-    closed_port,
+    Lab, ProxyServer, SCANNER_LINK, Step, TARGETS_V4, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup,
+    UdpEcho, UdpServer, closed_port,
 };
 
 /// Runs an example that cargo has built beside this test.
@@ -211,6 +211,36 @@ fn sniff_shows_packets_of_the_loopback_and_counts_them() {
         assert!(line.ends_with(" interface 1 to us, 14 + 86 of 100 bytes: IPv4 protocol 17"), "{line}");
     }
     assert_eq!(lines[3], "2 packets of 200 bytes; 2 passed the filter, 0 were dropped");
+}
+
+/// Runs an example on the scanner's side of a lab.
+fn example_in(lab: &Lab, name: &str, arguments: &[&str]) -> String {
+    let output = lab.scanner_command(path_of(name)).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{name}: {output:?}");
+    stdout(&output)
+}
+
+#[test]
+fn syn_probe_tells_open_closed_and_silent_ports_apart() {
+    let Some(lab) = Lab::new("syn-probe").unwrap() else { return };
+    let _open = lab.in_target(|| TcpEcho::start_at((TARGETS_V4[0], 22).into(), None)).unwrap().unwrap();
+    lab.nft_target("table inet t { chain c { type filter hook input priority 0; tcp dport 9 drop; }; }")
+        .unwrap();
+    let probe = |port: u16| example_in(&lab, "syn_probe", &[&format!("{}:{port}", TARGETS_V4[0])]);
+    assert!(probe(22).starts_with("198.18.64.10:22: open, ttl 64, window "));
+    assert_eq!(probe(81), "198.18.64.10:81: closed, ttl 64, window 0\n");
+    assert_eq!(probe(9), "198.18.64.10:9: no answer\n");
+}
+
+#[test]
+fn arp_scan_finds_the_neighbors_and_no_others() {
+    let Some(lab) = Lab::new("arp-scan").unwrap() else { return };
+    let shown = example_in(&lab, "arp_scan", &[SCANNER_LINK, "198.18.64.9", "198.18.64.14"]);
+    let mut lines: Vec<_> = shown.lines().collect();
+    assert_eq!((lines[0], lines[5]), ("6 requests sent", "4 answered"), "{shown}");
+    lines[1..5].sort_unstable();
+    let expected = TARGETS_V4.map(|ip| format!("{ip} is at 02:00:00:00:64:10"));
+    assert_eq!(lines[1..5], expected);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! has only what the test sends. IPv4 neighbors are found by ARP, as a scanner's host discovery wants to see; the rest
 //! of the subnet has no host, so its addresses do not answer ARP.
 
+mod far;
 mod service;
 
 use std::ffi::OsStr;
@@ -26,6 +27,7 @@ use std::{panic, thread};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+pub use far::{FAR_V4, FAR_V6, Far, ROUTER_V4, ROUTER_V6};
 pub use service::Service;
 
 use crate::{need_root, need_tool};
@@ -153,10 +155,7 @@ impl Lab {
     /// # Errors
     /// When the settings of the kernel cannot be written.
     pub fn lift_icmp_limits(&self) -> io::Result<()> {
-        self.in_target(|| {
-            fs::write("/proc/sys/net/ipv4/icmp_ratelimit", "0")?;
-            fs::write("/proc/sys/net/ipv6/icmp/ratelimit", "0")
-        })?
+        self.in_target(lift_icmp_limits)?
     }
 
     /// Lets the scanner's side choose its source ports from `first` to `last` only.
@@ -220,6 +219,11 @@ impl Lab {
     pub fn in_target<T: Send>(&self, closure: impl FnOnce() -> T + Send) -> io::Result<T> {
         self.target.enter(closure)
     }
+}
+
+fn lift_icmp_limits() -> io::Result<()> {
+    fs::write("/proc/sys/net/ipv4/icmp_ratelimit", "0")?;
+    fs::write("/proc/sys/net/ipv6/icmp/ratelimit", "0")
 }
 
 /// What `ip -batch` has to do for one end of the wire.

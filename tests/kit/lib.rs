@@ -9,6 +9,9 @@
 //! | a fast, correct TCP peer (also thousands of connections, also on a core of its own) | [`TcpEcho`] |
 //! | a peer that is slow, silent, half-closed, reset, or answers by script | [`TcpScript`], [`Step`] |
 //! | datagrams: echoed, or answered by a closure with none, one or many | [`UdpEcho`], [`UdpServer`] |
+//! | many datagrams by one system call | [`DatagramBatch`] |
+//! | DNS: a name for every address, as fast as it goes, or slow and lossy | [`DnsResponder`] |
+//! | DNS: wrong, late, doubled, malformed and forged answers | [`LyingDns`], [`DnsAnswer`] |
 //! | TLS: a server whose conversations are closures, certificates of every fault | [`TlsServer`], [`TlsIdentity`] |
 //! | real proxies: tinyproxy, dante, microsocks | [`ProxyServer`] |
 //! | a port where nothing listens | [`closed_port`] |
@@ -18,6 +21,7 @@
 //! | the cost of one thing against another, on a core of its own | [`measure`] |
 //! | whether a trace keeps nsock's contract | [`Oracle`] |
 //! | two hosts with a wire between them, loss, filters, ICMP | [`Lab`] |
+//! | hosts behind a router | [`Lab::far_side`] |
 //! | a real DNS server, or another program that has to run beside the test | [`Lab::dnsmasq`], [`Service`] |
 //!
 //! A test which needs root or a tool asks [`need_root`], [`need_tool`] or [`need_descriptors`] first; on a developer's machine it is then
@@ -36,6 +40,8 @@
 //! ```
 
 mod alloc;
+mod datagrams;
+mod dns;
 mod lab;
 mod limits;
 pub mod measure;
@@ -51,7 +57,15 @@ mod worker;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use alloc::CountingAllocator;
-pub use lab::{Lab, SCANNER_LINK, SCANNER_V4, SCANNER_V6, Service, TARGET_LINK, TARGETS_V4, TARGETS_V6};
+pub use datagrams::{BATCH_MAX, DatagramBatch, SLOT_BYTES};
+pub use dns::{
+    DnsAnswer, DnsConditions, DnsQuestion, DnsResponder, DnsTransport, LyingDns, Say, answer_in_place,
+    dns_name, pointer_name, question_end,
+};
+pub use lab::{
+    FAR_V4, FAR_V6, Far, Lab, ROUTER_V4, ROUTER_V6, SCANNER_LINK, SCANNER_V4, SCANNER_V6, Service,
+    TARGET_LINK, TARGETS_V4, TARGETS_V6,
+};
 pub use limits::{
     Exclusive, descriptor_limit_leaving, exclusive, in_own_process, open_descriptors, with_descriptor_limit,
 };

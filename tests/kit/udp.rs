@@ -147,8 +147,8 @@ impl UdpEcho {
     }
 }
 
-/// A non-blocking socket at `address`.
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+/// A non-blocking socket at `address`, with large buffers.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
     socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;

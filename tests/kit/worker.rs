@@ -51,8 +51,13 @@ impl Stop {
 
     /// Waits until `fd` has one of `events` (or an error or a hang-up), without limit but the signal.
     pub(crate) fn wait(&self, fd: impl AsFd, events: PollFlags) -> Wake {
+        self.wait_until(fd, events, None)
+    }
+
+    /// As [`Self::wait`], until `deadline` at the latest if there is one.
+    pub(crate) fn wait_until(&self, fd: impl AsFd, events: PollFlags, deadline: Option<Instant>) -> Wake {
         let mut fds = [PollFd::new(&self.event, PollFlags::IN), PollFd::from_borrowed_fd(fd.as_fd(), events)];
-        poll_until(&mut fds, None)
+        poll_until(&mut fds, deadline)
     }
 
     /// Waits for `time` to pass.

@@ -56,7 +56,6 @@ pub(super) const LONGS: &[Long] = &[
     plain("--max-hostgroup", Value::Required),
     plain("--max-runtime", Value::Required),
     plain("--shard", Value::Required),
-    plain("--workers", Value::Required),
     plain("--source-port", Value::Required),
     plain("--ttl", Value::Required),
     plain("--spoof-mac", Value::Required),
@@ -89,13 +88,24 @@ pub(super) const LONGS: &[Long] = &[
     Long { spelling: "--source", value: Value::Required, disguised: true },
     Long { spelling: "--interface", value: Value::Required, disguised: true },
     Long { spelling: "--decoys", value: Value::Required, disguised: true },
+    Long { spelling: "--output-xml", value: Value::Required, disguised: true },
+    Long { spelling: "--output-grepable", value: Value::Required, disguised: true },
+    Long { spelling: "--output-json", value: Value::Required, disguised: true },
+    Long { spelling: "--output-all", value: Value::Required, disguised: true },
     Long { spelling: "--output-normal", value: Value::Required, disguised: true },
     Long { spelling: "--input-list", value: Value::Required, disguised: true },
 ];
 
 /// Options of one dash and two letters, by the long option they are.
-const DISGUISES: &[(&str, &str)] =
-    &[("oN", "--output-normal"), ("iL", "--input-list"), ("rH", "--randomize-hosts")];
+const DISGUISES: &[(&str, &str)] = &[
+    ("oN", "--output-normal"),
+    ("oX", "--output-xml"),
+    ("oG", "--output-grepable"),
+    ("oJ", "--output-json"),
+    ("oA", "--output-all"),
+    ("iL", "--input-list"),
+    ("rH", "--randomize-hosts"),
+];
 
 /// A prefix of this many characters with one dash is an abbreviation even where it could be a cluster of short options:
 /// `-pack` is no list of ports.

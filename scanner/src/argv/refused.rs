@@ -7,7 +7,8 @@ const NO_SCRIPTS: &str = "there are no scripts; give the open ports to a tool ma
 const NO_OS: &str = "operating systems are not detected; leave it out";
 const NO_IDLE: &str = "scans through third parties are not available; use -sT";
 const PING: &str = "hosts are not found by this protocol; use -PE, -PS, -PA, -PU or -PP";
-const NORMAL_ONLY: &str = "results are written by -oN FILE, trace records by --trace-out FILE";
+const NORMAL_ONLY: &str =
+    "results are written by -oN, -oX, -oG, -oJ or -oA, trace records by --trace-out FILE";
 const OWN_PACKETS: &str = "it belongs to protocols that are not spoken here; leave it out";
 const OWN_PACE: &str = "the scan sets its own pace; choose a template with -T0 to -T5, or --max-rate";
 const OWN_DATA: &str = "tables are built in; choose ports with -p";
@@ -40,10 +41,6 @@ const SHORTS: &[(u8, &str)] = &[
 
 /// Names of two or more letters behind one dash that are no clusters.
 const DISGUISED: &[(&str, &str)] = &[
-    ("oX", NORMAL_ONLY),
-    ("oG", NORMAL_ONLY),
-    ("oA", NORMAL_ONLY),
-    ("oJ", NORMAL_ONLY),
     ("oS", NORMAL_ONLY),
     ("oM", NORMAL_ONLY),
     ("oH", NORMAL_ONLY),

@@ -87,13 +87,15 @@ pub(super) fn command() -> Command {
                 "decoys",
                 "scanflags",
                 "trace-format",
-                "workers",
                 "seed",
                 "trace-out",
             ]
             .map(|name| valued(name).long(name)),
         )
-        .args(["output-normal", "input-list"].map(|name| valued(name).long(name)))
+        .args(
+            ["output-normal", "output-xml", "output-grepable", "output-json", "output-all", "input-list"]
+                .map(|name| valued(name).long(name)),
+        )
         .args(["verbose", "debug", "packet-trace"].map(|name| optional(name).long(name)))
         .args([
             flag("summary").short('h'),

@@ -4,32 +4,37 @@
 pub const SHORT: &str = "\
 Usage: scanner [options] target...
   Targets: 198.18.0.1  198.18.0.0/24  10.0.0-3.1,5  a-b  fd00::1  host.name
-  -iL FILE            more targets from FILE (- is stdin)
-  --exclude A,B       leave these out; --excludefile FILE: those in FILE
-  -4, -6              IPv4 only, IPv6 only
-  -Pn                 scan every target without finding out whether it is up
-  -sT                 TCP connect scan (the default)
+  -iL FILE            more targets from FILE (- is stdin); --exclude A,B and
+                      --excludefile FILE leave some out; -4, -6: one family
+  -sL, -sn, -Pn       list targets; only find hosts; scan all without finding
+  -PS22,80 -PA -PU -PE -PP -PM   how to find them; --disable-arp-ping
+  -sS -sT -sU         SYN scan (the default with privileges), TCP connect scan
+                      (without), UDP scan; -sA -sW -sF -sN -sX -sM --scanflags
   -p 22,80-90,http*   ports; -p- all; -F the 100 likeliest; --top-ports N
   --exclude-ports P   leave these ports out
   -T0..-T5            pace, from paranoid to insane (default -T3); --help has
                       rates, delays, time-outs (--max-rate, --host-timeout, ...)
+  -e IFACE -S ADDR    where packets leave and come from; --iflist shows both
   -n, -R              look up names never, for all (default: of hosts up)
   --dns-servers A,B   ask these name servers; --system-dns: ask the system
   --open, --reason    show open ports only; show why a port has its state
   -v, -d              tell more, tell how (-vv, -d3)
   --packet-trace      show packets, connects and DNS steps
   --packet-trace=X    X: net (packets), nsock (every event), all
-  -oN FILE            write the report to FILE; --trace-out FILE: trace records
+  -oN, -oX, -oG, -oJ FILE, -oA BASE   write report, XML, grepable lines, NDJSON
   -h, --help, -V      this, more of it, the version
-Example: scanner -sT --packet-trace -p 22,80,443 198.18.0.0/28
+Example: scanner --packet-trace -p 22,80,443 198.18.0.0/28
 ";
 
 /// `--help`: everything, by group.
 pub const LONG: &str = "\
 Usage: scanner [options] target...
 
-Finds open TCP ports. Options are spelled as Nmap spells them: long ones may be
-abbreviated, take one dash or two, and - or _ between words.
+Finds hosts and their open ports. Options are spelled as Nmap spells them: long
+ones may be abbreviated, take one dash or two, and - or _ between words.
+
+Raw packets need CAP_NET_RAW, which root has; without it hosts and ports are
+found by TCP connects. Once everything is opened, all capabilities are given up.
 
 TARGETS
   target              An address (198.18.0.1, fd00::1, fe80::1%eth0), a prefix
@@ -45,8 +50,20 @@ TARGETS
   -4, -6              Scan IPv4 or IPv6 addresses only.
 
 HOSTS AND NAMES
+  -sL                 List the targets, with their names; send nothing to them.
+  -sn                 Find hosts and scan no ports (-sP).
   -Pn                 Scan every target without finding out whether it is up.
-                      Otherwise a host is up if port 80 or 443 answers.
+                      Otherwise hosts on the link are asked by ARP or neighbor
+                      solicitation; others by ICMP echo, SYN to 443, ACK to 80
+                      and ICMP timestamp; without privileges by connects to 80
+                      and 443.
+  -PS[PORTS], -PA[PORTS], -PU[PORTS]
+                      Ask by SYN or ACK (default port 80), by UDP (40125).
+  -PE, -PP, -PM       Ask by ICMP echo, timestamp, address mask.
+  --disable-arp-ping  Ask hosts on the link like all others. -PR asks for what
+                      is done anyway.
+  --discovery-ignore-rst
+                      A reset does not prove a host up.
   -n                  Never look up the names of addresses.
   -R                  Look them up for all targets, not only for hosts that
                       are up.
@@ -55,8 +72,12 @@ HOSTS AND NAMES
   --system-dns        Ask the system's resolver, one address at a time.
 
 PORTS
-  -sT                 TCP connect scan. It is the default and needs no
-                      privileges.
+  -sS                 TCP SYN scan, the default with privileges.
+  -sT                 TCP connect scan, the default without. Needs none.
+  -sU                 UDP scan; may stand beside a TCP scan (-sSU).
+  -sA, -sW            ACK scan (filtered or not), window scan.
+  -sF, -sN, -sX, -sM  FIN, null, Xmas and Maimon scan.
+  --scanflags FLAGS   TCP flags of your own: SYNFIN, URGACK, 0x29.
   -p LIST             Scan these ports: 22  80-90  -100  60000-  http*  and, by
                       protocol, T:22,U:53. -p- is 1-65535; [1-1024] are those
                       of 1-1024 that have a name or are likely to be open.
@@ -64,6 +85,27 @@ PORTS
   --top-ports N       Scan the N likeliest ports, with -p the N likeliest of
                       the list. Without any of the three: 1000.
   --exclude-ports L   Leave out the ports of this list.
+
+PACKETS
+  -e IFACE, -S ADDR   Leave by this interface; come from this address of this
+                      machine. For connects too.
+  --iflist            Show interfaces and routes.
+  -g PORT             Come from this port (--source-port).
+  --ttl N             Time to live of probes.
+  --data HEX, --data-string TEXT, --data-length N
+                      What probes carry: bytes, a text, N random bytes.
+  --ip-options OPT    IPv4 options: R, T, U, \"L addr ...\", \"S addr ...\", or
+                      bytes such as \\x01\\x07.
+  -f, --mtu N         Send IPv4 probes in fragments of 8 (-ff: 16) or N bytes.
+  -D DECOY,ME,...     Send a copy of each probe from these addresses; RND:N.
+  --spoof-mac MAC     Frames come from this address, vendor or, with 0, any.
+  --badsum            Send wrong checksums: only what does not look answers.
+  --send-eth, --send-ip
+                      Send frames, or by the system's IP. By default frames
+                      where the neighbor is known. The firewall of this machine
+                      sees only what goes by its IP.
+  --privileged, --unprivileged
+                      Act as if raw packets were permitted, or were not.
 
 PACE
   -T0 ... -T5         Paranoid, sneaky, polite, normal, aggressive, insane; by
@@ -101,6 +143,11 @@ REPORT
   --packet-trace=X    net: packets and connects only; nsock: the events of all
                       parts; all: everything. The value needs the =.
   -oN FILE            Write the report, trace included, to FILE; - is stdout.
+  -oX FILE, -oG FILE  Write XML, or lines per host, for readers of Nmap's files.
+  -oJ FILE            Write a line of JSON per event. All these files are whole
+                      at every moment, for the hosts that are done.
+  -oA BASE            Write all four: BASE.nmap, .xml, .gnmap and .ndjson.
+  --trace-format X    classic, or bracket: everything in brackets.
   --trace-out FILE    Write every trace record to FILE as a line of JSON.
 
   -h                  Print a summary of this.
@@ -132,11 +179,14 @@ mod tests {
 
     #[test]
     fn every_option_is_in_both_texts() {
-        let options = "-sT -p -F --top-ports --exclude-ports -iL --exclude --excludefile -Pn -n -R --dns-servers \
-            --system-dns -T0 --open --reason -v -d -4 -6 --packet-trace --trace-out -oN --help -h -V";
+        let options = "-sS -sT -sU -sA -sW -sF -sN -sX -sM -sn -sL --scanflags -PS -PA -PU -PE -PP -PM \
+            --disable-arp-ping -p -F --top-ports --exclude-ports -iL --exclude --excludefile -Pn -n -R --dns-servers \
+            --system-dns -T0 --open --reason -v -d -4 -6 -e -S --iflist --packet-trace -oN -oX -oG -oJ -oA --help -h -V";
         let long_only = "--max-retries --seed --min-rate --max-rate --scan-delay --max-scan-delay --initial-rtt-timeout \
             --min-rtt-timeout --max-rtt-timeout --host-timeout --max-runtime --min-parallelism --max-parallelism \
-            --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard";
+            --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard -g --ttl --data --data-string --data-length --ip-options \
+            -f --mtu -D --spoof-mac --badsum --send-eth --send-ip --privileged --unprivileged --trace-format --trace-out -PR \
+            --discovery-ignore-rst";
         for option in long_only.split_whitespace() {
             assert!(LONG.contains(option), "{option} in --help");
         }

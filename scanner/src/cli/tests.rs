@@ -20,7 +20,7 @@ fn every_option_reaches_its_field() {
     let typed = arguments(
         "-sT -p 22 --exclude-ports 23 -iL list --exclude a,b --exclude c --excludefile out -Pn -n \
          --dns-servers 198.18.0.1 -T4 --max-retries 2 --open --reason -vv -d3 -4 --seed 0x10 --packet-trace=net \
-         --trace-out t.json -oN o.txt --max-rate 50 -M 7 -r -rH --shard 2/3 --workers 2 host other",
+         --trace-out t.json -oN o.txt -oX o.xml -oJ o.json --max-rate 50 -M 7 -r -rH --shard 2/3 host other",
     );
     let expected = Arguments {
         targets: vec!["host".into(), "other".into()],
@@ -55,7 +55,6 @@ fn every_option_reaches_its_field() {
         ascending: true,
         randomize_hosts: true,
         shard: Shard::new(2, 3),
-        workers: Some(2),
         seed: Some(16),
         open: true,
         reason: true,
@@ -64,6 +63,9 @@ fn every_option_reaches_its_field() {
         packet_trace: PacketTrace::Network,
         trace_out: Some("t.json".into()),
         output_normal: Some("o.txt".into()),
+        output_xml: Some("o.xml".into()),
+        output_grepable: None,
+        output_json: Some("o.json".into()),
     };
     assert_eq!(typed, expected);
 }

@@ -11,9 +11,6 @@ use crate::argv::Normalized;
 use crate::escape::Escaped;
 use crate::target::{Families, Shard};
 
-/// More threads than this share no machine.
-const WORKERS_MAX: u64 = 256;
-
 pub(super) fn request(matches: &ArgMatches, normalized: &Normalized) -> Result<Request, UsageError> {
     if matches.get_flag("help") {
         return Ok(Request::LongHelp);
@@ -103,7 +100,6 @@ impl Values<'_> {
             ascending: self.matches.get_flag("ascending"),
             randomize_hosts: self.matches.get_flag("randomize-hosts"),
             shard: self.shard()?,
-            workers: self.count("--workers", 1, WORKERS_MAX)?,
             seed: seed.map(|value| self.number("--seed", &value, 0, u64::MAX)).transpose()?,
             ..arguments
         };
@@ -123,9 +119,34 @@ impl Values<'_> {
             debug: self.levels("debug", "--debug")?,
             packet_trace: self.packet_trace()?,
             trace_out: self.once("trace-out", "--trace-out")?.map(PathBuf::from),
-            output_normal: self.once("output-normal", "--output-normal")?.map(PathBuf::from),
+            output_normal: self.output("output-normal", "--output-normal", ".nmap")?,
+            output_xml: self.output("output-xml", "--output-xml", ".xml")?,
+            output_grepable: self.output("output-grepable", "--output-grepable", ".gnmap")?,
+            output_json: self.output("output-json", "--output-json", ".ndjson")?,
             ..arguments
         })
+    }
+
+    /// A file of results: named by itself, or by `-oA` and the ending of its form.
+    fn output(
+        &self,
+        name: &'static str,
+        canonical: &'static str,
+        ending: &str,
+    ) -> Result<Option<PathBuf>, UsageError> {
+        let own = self.once(name, canonical)?;
+        match (own, self.once("output-all", "--output-all")?) {
+            (Some(_), Some(_)) => {
+                let option = name_of(self.normalized, canonical);
+                Err(UsageError::new(format!("-oA writes the file of {option} too; use one of them")))
+            }
+            (Some(own), None) => Ok(Some(own.into())),
+            (None, Some(mut base)) => {
+                base.push(ending);
+                Ok(Some(base.into()))
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     fn timing(&self) -> Result<Timing, UsageError> {

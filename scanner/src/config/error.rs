@@ -70,7 +70,7 @@ pub enum ConfigError {
         name: String,
     },
     /// Two outputs would overwrite each other.
-    #[error("-oN and --trace-out cannot write to the same place")]
+    #[error("two outputs cannot write to the same place; give each its own name, and - to one at most")]
     SameOutput,
 }
 

@@ -240,8 +240,16 @@ fn what_stops_a_run_is_one_line_with_its_place() {
         ),
         ("--dns-servers , x", 2, "--dns-servers: \"\" is no address"),
         ("-oN -sT x", 2, "-oN: \"-sT\" starts with a dash or is empty; is the file name missing?"),
-        ("-oN same --trace-out same x", 2, "-oN and --trace-out cannot write to the same place"),
-        ("-oN - --trace-out - x", 2, "-oN and --trace-out cannot write to the same place"),
+        (
+            "-oN same --trace-out same x",
+            2,
+            "two outputs cannot write to the same place; give each its own name, and - to one at most",
+        ),
+        (
+            "-oN - --trace-out - x",
+            2,
+            "two outputs cannot write to the same place; give each its own name, and - to one at most",
+        ),
     ];
     for (line, code, start) in table {
         let why = build(line).unwrap_err();

@@ -120,6 +120,11 @@ impl Discovery {
         })
     }
 
+    /// A method is not used.
+    pub(super) fn leave_out(&mut self, method: u32) {
+        self.settled.insert(method);
+    }
+
     /// A probe went out.
     pub(super) const fn handle_sent(&mut self) {
         self.in_flight += 1;

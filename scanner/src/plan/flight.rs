@@ -15,8 +15,10 @@ const LATE_MAX: usize = 32_768;
 /// A probe that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flight {
-    /// When it was sent.
+    /// When it was given to the driver.
     pub(super) sent: Instant,
+    /// When it left this machine, as far as the driver tells.
+    pub(super) left: Instant,
     /// It still holds a place in its host's window.
     pub(super) young: bool,
     /// Its time-out has not passed.
@@ -45,8 +47,19 @@ impl Flights {
 
     /// A probe is sent.
     pub(super) fn insert(&mut self, id: ProbeId, sent: Instant) {
-        if self.probes.insert(id, Flight { sent, young: true, live: true }).is_none_or(|old| !old.live) {
+        if self
+            .probes
+            .insert(id, Flight { sent, left: sent, young: true, live: true })
+            .is_none_or(|old| !old.live)
+        {
             self.live += 1;
+        }
+    }
+
+    /// A probe has left this machine.
+    pub(super) fn note_left(&mut self, id: ProbeId, left: Instant) {
+        if let Some(flight) = self.probes.get_mut(&id) {
+            flight.left = left;
         }
     }
 

@@ -11,8 +11,19 @@ use super::{Ending, HostId, HostStatus, Plan, PlanEvent, ProbeId, Timer};
 use crate::verdict::{Errno, PortState, Reason, Verdict};
 
 impl Plan {
+    /// A probe left this machine later than it was handed out, as one does that waited for others in a batch. Only the
+    /// round-trip time is counted from then.
+    pub fn handle_left(&mut self, id: ProbeId, left: Instant) {
+        self.flights.note_left(id, left);
+    }
+
     /// The network answered a probe. A late, repeated or stale answer is harmless.
     pub fn handle_reply(&mut self, now: Instant, id: ProbeId, verdict: Verdict) {
+        self.handle_reply_heard_at(now, now, id, verdict);
+    }
+
+    /// As [`handle_reply`](Self::handle_reply), for a driver that knows when the answer reached this machine.
+    pub fn handle_reply_heard_at(&mut self, now: Instant, heard: Instant, id: ProbeId, verdict: Verdict) {
         let flight = self.flights.remove(id);
         if flight.is_some_and(|flight| flight.live) {
             self.local.handle_completed(id);
@@ -31,7 +42,7 @@ impl Plan {
             }
             // What a router or our own system says takes as long as it likes.
             if verdict.is_by(host.address) {
-                let round_trip = now.saturating_duration_since(flight.sent);
+                let round_trip = heard.saturating_duration_since(flight.left);
                 let overdue = host.sample(round_trip);
                 self.rtt.sample(round_trip);
                 for (sent, id) in overdue {

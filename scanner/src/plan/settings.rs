@@ -1,5 +1,6 @@
 //! What a plan is told before it starts.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::pacer::Rate;
@@ -63,6 +64,12 @@ pub enum Method {
 }
 
 impl Method {
+    /// Whether hosts of this family can be asked by it.
+    #[must_use]
+    pub const fn is_for(self, address: IpAddr) -> bool {
+        address.is_ipv4() || !matches!(self, Self::Timestamp | Self::AddressMask)
+    }
+
     /// Whether the probe is a packet, whose answer is heard however late it comes; a connect spends a descriptor.
     #[must_use]
     pub const fn is_packet(self) -> bool {

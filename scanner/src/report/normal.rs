@@ -39,6 +39,8 @@ pub struct Style {
     pub open_only: bool,
     /// Whether hosts that are down are shown even without `-v`, because their names were asked for (`-R`).
     pub show_down: bool,
+    /// Whether hosts are only listed.
+    pub list_only: bool,
     /// Whether the rate of the scan is told at its end.
     pub show_rate: bool,
     /// What was done about hosts that limit their answers.
@@ -158,6 +160,10 @@ fn host_report(host: &HostReport, style: Style) -> String {
         return String::new();
     }
     let mut text = format!("Scan report for {}", host.title());
+    if style.list_only {
+        text.push('\n');
+        return text;
+    }
     let Some((status, verdict)) = host.status.filter(|(status, _)| *status != HostStatus::Down) else {
         return if style.verbosity > 0 || style.show_down { down(host, text, style) } else { String::new() };
     };

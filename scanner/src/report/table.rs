@@ -48,12 +48,7 @@ impl Fold {
 #[must_use]
 pub fn port_table(results: &PortResults, title: &str, target: IpAddr, fold: Fold, reasons: bool) -> String {
     let ports = results.sorted();
-    let mut counts: BTreeMap<PortState, usize> = BTreeMap::new();
-    for result in &ports {
-        *counts.entry(result.verdict.state).or_default() += 1;
-    }
-    let folded = |state: PortState| fold.folds(state, counts.get(&state).copied().unwrap_or(0));
-    let (hidden, shown): (Vec<_>, Vec<_>) = ports.iter().partition(|result| folded(result.verdict.state));
+    let (hidden, shown) = split(&ports, fold);
     let mut text = String::new();
     if shown.is_empty() {
         let (count, noun) = (ports.len(), if ports.len() == 1 { "port" } else { "ports" });
@@ -69,6 +64,16 @@ pub fn port_table(results: &PortResults, title: &str, target: IpAddr, fold: Fold
         text.push_str(&table(&shown, target, reasons));
     }
     text
+}
+
+/// The results of states that are only counted, and the others.
+pub(super) fn split(ports: &[PortResult], fold: Fold) -> (Vec<PortResult>, Vec<PortResult>) {
+    let mut counts: BTreeMap<PortState, usize> = BTreeMap::new();
+    for result in ports {
+        *counts.entry(result.verdict.state).or_default() += 1;
+    }
+    let folded = |state: PortState| fold.folds(state, counts.get(&state).copied().unwrap_or(0));
+    ports.iter().copied().partition(|result| folded(result.verdict.state))
 }
 
 /// `98 filtered tcp ports (no-response), 59 closed tcp ports (conn-refused)`: states by falling count, and in a state the

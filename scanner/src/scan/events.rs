@@ -8,6 +8,7 @@ use super::{Scan, Stage};
 use crate::plan::{Ending, HostId, HostStatus, HostSummary, PlanEvent};
 use crate::ports::Protocol;
 use crate::report::ScanEvent;
+use crate::technique::Technique;
 use crate::verdict::{PortState, Verdict};
 
 impl Scan {
@@ -40,6 +41,9 @@ impl Scan {
             host.report.status = Some((status, verdict));
         }
         host.report.latency = latency.or(host.report.latency);
+        let ip = host.report.ip();
+        let mac = self.raw.as_ref().and_then(|raw| raw.mac_of(ip));
+        host.report.learn_mac(mac);
         let asking = std::mem::take(&mut host.asking);
         for (probe, iod) in asking {
             io.iod_delete(iod);
@@ -52,23 +56,31 @@ impl Scan {
     }
 
     pub(super) fn port_known(&mut self, id: HostId, port: u16, verdict: Verdict) {
+        let protocol = self.technique_at_hand().map_or(Protocol::Tcp, Technique::protocol);
         let Some(host) = self.host_mut(id) else { return };
-        host.report.ports.add(Protocol::Tcp, port, verdict);
+        host.report.ports.add(protocol, port, verdict);
         let address = host.report.address;
         if verdict.state == PortState::Open {
-            self.tell(ScanEvent::OpenPort { address, protocol: Protocol::Tcp, port });
+            self.tell(ScanEvent::OpenPort { address, protocol, port });
         }
     }
 
     pub(super) fn host_finished(&mut self, now: Instant, id: HostId, summary: HostSummary) {
         let stage = self.stage;
-        let Some(host) = self.host_mut(id) else { return };
+        let more_to_come = stage == Stage::Ports && self.technique + 1 < self.options.techniques.len();
+        let Some(&index) = self.indices.get(&id) else { return };
+        let Some(host) = self.hosts.get_mut(&index) else { return };
+        let ip = host.report.ip();
+        let mac = self.raw.as_ref().and_then(|raw| raw.mac_of(ip));
+        host.report.learn_mac(mac);
         host.report.latency = summary.latency.or(host.report.latency);
+        host.report.variation = summary.variation.unwrap_or_default();
+        host.report.timeout = summary.timeout;
         host.report.ending = summary.ending;
         host.report.answers_limited = summary.answers_limited;
-        host.report.ports_unfinished = summary.ports_unfinished;
+        host.report.ports_unfinished += summary.ports_unfinished;
         host.report.elapsed = now.saturating_duration_since(host.since);
-        if stage != Stage::Discovery || summary.ending != Ending::Complete {
+        if (stage != Stage::Discovery && !more_to_come) || summary.ending != Ending::Complete {
             host.finished = true;
         }
         if stage == Stage::Whole {

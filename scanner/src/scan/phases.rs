@@ -1,10 +1,11 @@
 //! The parts of a scan: group by group while somebody watches, or everything at once.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
 use nsock::Io;
 
-use super::{Course, Index, Lookup, Name, Scan, Stage};
+use super::{Course, Index, Lookup, Name, Raw, Scan, Stage};
 use crate::plan::{Driver, HostStart, Plan, Settings};
 use crate::report::{Phase, ScanEvent, Sweep};
 use crate::technique::Technique;
@@ -16,6 +17,7 @@ impl Scan {
         let now = io.now();
         self.stage_since = now;
         if self.options.course == Course::Overlapped {
+            self.begin_plan(self.settings_of(self.technique_of(0)), self.technique_of(0), now);
             self.stage = Stage::Whole;
             return;
         }
@@ -30,26 +32,66 @@ impl Scan {
             io.loop_quit();
             return;
         }
+        if self.options.list_only {
+            return self.begin_names(io);
+        }
         self.begin_discovery(io, now);
+    }
+
+    /// The technique at this place, if there is one.
+    pub(super) fn technique_of(&self, place: usize) -> Option<Technique> {
+        self.options.techniques.get(place).copied()
+    }
+
+    /// The technique whose ports are probed now.
+    pub(super) fn technique_at_hand(&self) -> Option<Technique> {
+        self.technique_of(self.technique)
+    }
+
+    /// The settings of a plan with the ports of a technique, or with none.
+    fn settings_of(&self, technique: Option<Technique>) -> Settings {
+        let mut settings = self.options.settings.clone();
+        settings.ports = match technique {
+            Some(technique) => self.options.ports.of(technique.protocol()).iter().collect(),
+            None => Vec::new(),
+        };
+        settings.silence = technique.map_or(settings.silence, Technique::silence);
+        settings
+    }
+
+    /// The word for how these hosts are looked for.
+    fn sweep_of(&mut self, hosts: &[Index]) -> (Sweep, usize) {
+        let starts: Vec<_> = hosts.iter().map(|index| self.start_of(*index)).collect();
+        let neighbors = |start: &HostStart| matches!(start, HostStart::Neighbor | HostStart::NeighborOrUp(_));
+        if starts.is_empty() || !starts.iter().all(neighbors) {
+            let v6 = |index: &Index| self.hosts.get(index).is_some_and(|host| host.report.ip().is_ipv6());
+            let any_v4 = !hosts.iter().all(v6);
+            let some = if any_v4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+            let methods = self.options.settings.methods.iter().filter(|method| method.is_for(some));
+            return (Sweep::Ping, methods.count());
+        }
+        let v6 = |index: &Index| self.hosts.get(index).is_some_and(|host| host.report.ip().is_ipv6());
+        (if hosts.iter().all(v6) { Sweep::NeighborDiscovery } else { Sweep::Arp }, 1)
+    }
+
+    /// The hosts at hand that are asked whether they are there.
+    fn asked(&mut self) -> Vec<Index> {
+        let all: Vec<_> = self.unreported.iter().copied().collect();
+        all.into_iter().filter(|index| !matches!(self.start_of(*index), HostStart::Up(_))).collect()
     }
 
     pub(super) fn begin_discovery(&mut self, io: &mut Io<Self>, now: Instant) {
         self.stage = Stage::Discovery;
-        let mut settings = self.options.settings.clone();
-        settings.ports = Vec::new();
-        let asked: Vec<_> = self
-            .unreported
-            .iter()
-            .copied()
-            .filter(|index| self.start_of(*index) == HostStart::Discover)
-            .collect();
+        let asked = self.asked();
         if !asked.is_empty() {
-            let probes = settings.methods.len();
-            self.tell_phase_started(Phase::Discovery(Sweep::Ping), &asked, probes);
+            let (sweep, probes) = self.sweep_of(&asked);
+            self.sweep = sweep;
+            self.tell_phase_started(Phase::Discovery(sweep), &asked, probes);
         }
-        self.begin_plan(settings, now);
+        self.begin_plan(self.settings_of(None), None, now);
         for index in self.unreported.clone() {
-            self.enter(index, self.start_of(index), now);
+            let start = self.start_of(index);
+            self.enter(index, start, now);
         }
         self.plan.end_of_hosts();
         self.pump(io);
@@ -82,21 +124,35 @@ impl Scan {
                 self.tell(ScanEvent::PhaseCompleted { phase: Phase::Names, elapsed, total });
             }
         }
+        self.technique = 0;
+        self.begin_technique(io);
+    }
+
+    /// Scans the ports of one technique, of the hosts at hand that are up.
+    fn begin_technique(&mut self, io: &mut Io<Self>) {
+        let now = io.now();
         self.stage = Stage::Ports;
         self.stage_since = now;
-        let up: Vec<_> =
-            self.unreported.iter().copied().filter(|index| self.hosts[index].report.is_up()).collect();
-        // Hosts that are not up have nothing more to come.
+        let technique = self.technique_at_hand();
+        // Hosts that are not up have nothing more to come, nor those whose time is over.
+        let up: Vec<_> = self
+            .unreported
+            .iter()
+            .copied()
+            .filter(|index| {
+                technique.is_some() && !self.hosts[index].finished && self.hosts[index].report.is_up()
+            })
+            .collect();
         for index in self.unreported.iter().filter(|index| !up.contains(index)) {
             if let Some(host) = self.hosts.get_mut(index) {
                 host.finished = true;
             }
         }
-        if !up.is_empty() {
-            let ports = self.options.settings.ports.len();
-            self.tell_phase_started(Phase::Ports(Technique::Connect), &up, ports);
+        let settings = self.settings_of(technique);
+        if let Some(technique) = technique.filter(|_| !up.is_empty()) {
+            self.tell_phase_started(Phase::Ports(technique), &up, settings.ports.len());
         }
-        self.begin_plan(self.options.settings.clone(), now);
+        self.begin_plan(settings, technique, now);
         for index in up {
             let reason =
                 self.hosts[&index].report.status.map_or(Reason::UserSet, |(_, verdict)| verdict.reason);
@@ -107,9 +163,17 @@ impl Scan {
         self.pump(io);
     }
 
-    pub(super) fn begin_plan(&mut self, settings: Settings, now: Instant) {
+    pub(super) fn begin_plan(&mut self, settings: Settings, technique: Option<Technique>, now: Instant) {
         self.count_plan();
-        self.plan = Plan::new(settings, Driver::connect(self.options.descriptors), now);
+        let by_packet = self.raw.is_some() && technique.is_none_or(Technique::is_raw);
+        let driver = match by_packet {
+            true => Driver::raw(Raw::in_flight_max()),
+            false => Driver::connect(self.options.descriptors),
+        };
+        if let Some(raw) = &mut self.raw {
+            raw.begin_plan(&settings, technique);
+        }
+        self.plan = Plan::new(settings, driver, now);
         self.indices.clear();
         self.probes.clear();
         self.stage_since = now;
@@ -131,6 +195,10 @@ impl Scan {
             Stage::Discovery => self.begin_names(io),
             Stage::Ports => {
                 self.tell_ports_completed(io.now());
+                if self.technique + 1 < self.options.techniques.len() {
+                    self.technique += 1;
+                    return self.begin_technique(io);
+                }
                 self.report_finished();
                 self.begin_group(io);
             }
@@ -160,20 +228,18 @@ impl Scan {
     }
 
     pub(super) fn tell_discovery_completed(&mut self, now: Instant) {
-        let total =
-            self.unreported.iter().filter(|index| self.start_of(**index) == HostStart::Discover).count();
+        let total = self.asked().len();
         if total > 0 {
             let elapsed = now.saturating_duration_since(self.stage_since);
-            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Discovery(Sweep::Ping), elapsed, total });
+            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Discovery(self.sweep), elapsed, total });
         }
     }
 
     pub(super) fn tell_ports_completed(&mut self, now: Instant) {
         let scanned = self.indices.len();
-        if scanned > 0 {
-            let elapsed = now.saturating_duration_since(self.stage_since);
-            let total = scanned * self.options.settings.ports.len();
-            self.tell(ScanEvent::PhaseCompleted { phase: Phase::Ports(Technique::Connect), elapsed, total });
-        }
+        let Some(technique) = self.technique_at_hand().filter(|_| scanned > 0) else { return };
+        let elapsed = now.saturating_duration_since(self.stage_since);
+        let total = scanned * self.options.ports.of(technique.protocol()).len();
+        self.tell(ScanEvent::PhaseCompleted { phase: Phase::Ports(technique), elapsed, total });
     }
 }

@@ -9,17 +9,18 @@ use super::Scan;
 use crate::plan::{Method, Probe, ProbeId, ProbeKind};
 use crate::report::ScanEvent;
 use crate::target::Address;
+use crate::technique::Technique;
 use crate::verdict::{ConnectOutcome, Errno, IcmpError, IcmpVersion, judge_connect};
 
 impl Scan {
     pub(super) fn send(&mut self, io: &mut Io<Self>, probe: &Probe) {
         let id = probe.id;
-        let Some(address) = self.host_mut(probe.host).map(|host| host.report.address) else { return };
         let port = match probe.kind {
-            ProbeKind::Port(port) | ProbeKind::Discovery(Method::Connect(port)) => port,
-            // A connect scan is planned with connects only.
-            ProbeKind::Discovery(_) => return,
+            ProbeKind::Port(port) if self.technique_at_hand() == Some(Technique::Connect) => port,
+            ProbeKind::Discovery(Method::Connect(port)) => port,
+            _ => return self.send_packet(io, probe),
         };
+        let Some(address) = self.host_mut(probe.host).map(|host| host.report.address) else { return };
         let iod = io.iod_new();
         self.probes.insert(id, iod);
         if id.is_discovery()
@@ -40,6 +41,17 @@ impl Scan {
                 None => self.conn(io, address, port, Errno::EINPROGRESS),
                 Some(failure) => self.conn_failure(io, address, port, failure),
             }
+        }
+    }
+
+    /// Puts a probe by packet into its box, which the pump empties.
+    fn send_packet(&mut self, io: &mut Io<Self>, probe: &Probe) {
+        let packed = match &mut self.raw {
+            Some(raw) => raw.pack(probe),
+            None => Err(Errno::EPERM),
+        };
+        if let Err(errno) = packed {
+            self.plan.handle_local_trouble(io.now(), probe.id, errno);
         }
     }
 

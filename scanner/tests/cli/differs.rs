@@ -62,7 +62,7 @@ fn an_ipv6_target_needs_no_option() {
 
 #[test]
 fn an_option_we_do_not_have_is_refused_by_name_with_code_2() {
-    expect_refusals(include_str!("../fixtures/unknown-options.txt"), 13);
+    expect_refusals(include_str!("../fixtures/unknown-options.txt"), 12);
 }
 
 /// Each port: tried six times, then `unknown` for this reason; exit 3.

@@ -5,11 +5,14 @@
 
 mod bad_input;
 mod differs;
+mod formats;
 mod names;
 mod network;
 mod options;
 mod outputs;
 mod pace;
+mod packets;
+mod raw;
 mod same;
 mod signals;
 mod support;

@@ -128,8 +128,8 @@ fn names_of_the_configured_server_of_the_system_and_of_the_hosts_file() {
 #[test]
 fn names_of_all_hosts_or_only_of_those_that_are_up() {
     let Some(network) = Network::new("name-whose") else { return };
-    let up = network.scan(&format!("-v -p22 {PLAIN} 198.18.64.13")).expect(0);
+    let up = network.scan(&format!("--unprivileged -v -p22 {PLAIN} 198.18.64.13")).expect(0);
     assert!(up.stdout.contains("Scan report for 198.18.64.13 [host down]\n"), "{up:#?}");
-    let all = network.scan(&format!("-R -p22 {PLAIN} 198.18.64.13")).expect(0);
+    let all = network.scan(&format!("--unprivileged -R -p22 {PLAIN} 198.18.64.13")).expect(0);
     assert!(all.stdout.contains("Scan report for silent.example (198.18.64.13) [host down]\n"), "{all:#?}");
 }

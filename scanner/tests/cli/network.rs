@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use testkit::{Lab, Service, TARGETS_V4, TcpEcho, need_tool};
 
-use crate::support::{Run, SCANNER, run, words};
+use crate::support::{Run, SCANNER, by_connects, run, words};
 
 /// Ports 22 and 80 are open, all others closed; port 53 is the DNS server's.
 pub(crate) const PLAIN: Ipv4Addr = TARGETS_V4[0];
@@ -70,7 +70,7 @@ impl Network {
     /// The command that [`Self::scan`] runs.
     pub(crate) fn scanner(&self, line: &str) -> Command {
         let mut command = self.lab.scanner_command(SCANNER);
-        command.args(words(line));
+        command.args(by_connects(words(line)));
         command
     }
 

@@ -60,7 +60,7 @@ fn every_trace_record_is_a_line_of_json_with_the_documented_fields() {
     let Some(network) = Network::new("trace-out") else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("trace.ndjson");
-    network.scan(&format!("-p22,81 --trace-out {} {PLAIN}", file.display())).expect(0);
+    network.scan(&format!("--unprivileged -p22,81 --trace-out {} {PLAIN}", file.display())).expect(0);
     let text = fs::read_to_string(&file).unwrap();
     let (mut steps, mut scopes, mut last) = (HashSet::new(), HashSet::new(), 0.0);
     for line in text.lines() {
@@ -88,7 +88,7 @@ fn every_trace_record_is_a_line_of_json_with_the_documented_fields() {
 #[test]
 fn a_reader_that_has_seen_enough_ends_the_program_quietly() {
     let mut command = Command::new(SCANNER);
-    command.args(["-n", "-Pn", "--packet-trace", "-p1-3000", "127.0.0.1"]);
+    command.args(["-sT", "-n", "-Pn", "--packet-trace", "-p1-3000", "127.0.0.1"]);
     let mut child = start(&mut command, Stdio::null());
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut first = String::new();

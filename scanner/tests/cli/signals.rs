@@ -74,7 +74,7 @@ fn a_termination_does_the_same_and_files_are_whole() {
 fn an_interrupt_in_a_watched_scan_ends_every_part_of_it() {
     let Some(network) = Network::new("interrupt-v") else { return };
     // While hosts are looked for: nothing is known of either.
-    let line = format!("-n -v -T1 --max-retries 9 --packet-trace -p22 {SILENT} 198.18.64.99");
+    let line = format!("--unprivileged -n -v -T1 --max-retries 9 --packet-trace -p22 {SILENT} 198.18.64.99");
     let mut child = start(&mut network.scanner(&line), Stdio::null());
     let before = read_until(&mut child, "Operation now in progress");
     signal(&child, Signal::INT);
@@ -90,7 +90,7 @@ fn an_interrupt_in_a_watched_scan_ends_every_part_of_it() {
 fn a_second_interrupt_ends_a_program_that_cannot_even_write() {
     let mut command = Command::new(SCANNER);
     // Nobody reads: the pipe is full long before this is done.
-    command.args(["-n", "-Pn", "--packet-trace", "-p1-5000", "127.0.0.1"]);
+    command.args(["-sT", "-n", "-Pn", "--packet-trace", "-p1-5000", "127.0.0.1"]);
     let mut child = start(&mut command, Stdio::null());
     thread::sleep(Duration::from_secs(1));
     signal(&child, Signal::INT);

@@ -1,6 +1,6 @@
 //! Running a program and looking at what it left.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -108,9 +108,21 @@ pub(crate) fn wait_at_most(child: &mut Child, limit: Duration) -> Option<i32> {
     }
 }
 
-/// Runs the scanner on this machine, where it may only scan loopback.
+/// Runs the scanner on this machine, where it may only scan loopback. Most of what is tried here is about connects, so
+/// they are asked for where no kind of scan is named: as root packets would be sent instead.
 pub(crate) fn scanner<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Run {
-    run(Command::new(SCANNER).args(arguments))
+    run(Command::new(SCANNER).args(by_connects(arguments)))
+}
+
+/// The same arguments with `-sT` before them, unless they name a kind of scan.
+pub(crate) fn by_connects<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> =
+        arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+    let names_a_kind = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-s");
+    if !arguments.is_empty() && !arguments.iter().any(names_a_kind) {
+        arguments.insert(0, "-sT".into());
+    }
+    arguments
 }
 
 /// Splits a command line at its blanks.

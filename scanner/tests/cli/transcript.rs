@@ -16,7 +16,14 @@ fn mask(line: &str) -> String {
     if line.starts_with("Starting ") {
         return "Starting PRODUCT at DATE".to_owned();
     }
-    if line.starts_with("PORT ") || line.split(' ').next().is_some_and(|cell| cell.ends_with("/tcp")) {
+    if let Some(packet) = line.strip_prefix("SENT (") {
+        return format!("SENT (N{}", mask_packet(packet, true));
+    }
+    if let Some(packet) = line.strip_prefix("RCVD (") {
+        return format!("RCVD (N{}", mask_packet(packet, false));
+    }
+    let is_row = |cell: &str| cell.ends_with("/tcp") || cell.ends_with("/udp");
+    if line.starts_with("PORT ") || line.split(' ').next().is_some_and(is_row) {
         return mask_row(line);
     }
     let line = line
@@ -29,6 +36,7 @@ fn mask(line: &str) -> String {
     let line = mask_between(&line, "NSOCK INFO [", "s]");
     let line = mask_between(&line, " (", "s latency)");
     let line = mask_between(&line, "scanned in ", " seconds");
+    let line = if line.contains("Raw packets sent: ") { "Raw packets sent: N".to_owned() } else { line };
     let line = mask_payload(&line);
     match line.split_once(" at ") {
         Some((what, rest)) if what.starts_with("Initiating ") || what.starts_with("Completed ") => {
@@ -37,6 +45,27 @@ fn mask(line: &str) -> String {
         }
         _ => line,
     }
+}
+
+/// A packet without what is drawn at random: times, ids, sequence numbers, checksums, source ports, flow labels, and the
+/// times to live of what was sent.
+fn mask_packet(packet: &str, sent: bool) -> String {
+    const RANDOM: [&str; 9] = ["id=", "seq=", "ack=", "csum=", "orig=", "recv=", "trans=", "flow=", "urp="];
+    let words = packet.split(' ').map(|word| {
+        let (start, word) = word.strip_prefix('[').map_or(("", word), |rest| ("[", rest));
+        let (word, end) = word.strip_suffix(']').map_or((word, ""), |rest| (rest, "]"));
+        let own = ["198.18.64.5:", "fd00:64::5:"].iter().find(|own| word.starts_with(*own));
+        let name = RANDOM.iter().find(|name| word.starts_with(*name));
+        let masked = match (own, name) {
+            (Some(own), _) => format!("{own}PORT"),
+            (None, Some(name)) => format!("{name}N"),
+            (None, None) if sent && word.starts_with("ttl=") => "ttl=N".to_owned(),
+            (None, None) if word.ends_with("s)") => "s)".to_owned(),
+            (None, None) => word.to_owned(),
+        };
+        format!("{start}{masked}{end}")
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A row of a port table: one blank between its cells, and no name of a service.
@@ -77,6 +106,18 @@ fn only_what_differs_by_nature_is_masked() {
         ("Nmap scan report for 198.18.64.11", "Scan report for 198.18.64.11"),
         ("Scan report for 198.18.64.11", "Scan report for 198.18.64.11"),
         ("Host is up, received user-set (0.00077s latency).", "Host is up, received user-set (Ns latency)."),
+        (
+            "SENT (0.0981s) TCP 198.18.64.5:42497 > 198.18.64.10:22 S ttl=43 id=50066 iplen=44  seq=2921 win=1024 <mss 1460>",
+            "SENT (Ns) TCP 198.18.64.5:PORT > 198.18.64.10:22 S ttl=N id=N iplen=44  seq=N win=1024 <mss 1460>",
+        ),
+        (
+            "RCVD (0.0319s) ICMP [198.18.64.10 > 198.18.64.5 Echo reply (type=0/code=0) id=43882 seq=0] IP [ttl=64 id=60786 iplen=28 ]",
+            "RCVD (Ns) ICMP [198.18.64.10 > 198.18.64.5 Echo reply (type=0/code=0) id=N seq=N] IP [ttl=64 id=N iplen=28 ]",
+        ),
+        (
+            "SENT (0.0320s) ICMP [198.18.64.5 > 198.18.64.10 Echo request (type=8/code=0) id=43 seq=0] IP [ttl=41 id=4 iplen=28 ]",
+            "SENT (Ns) ICMP [198.18.64.5 > 198.18.64.10 Echo request (type=8/code=0) id=N seq=N] IP [ttl=N id=N iplen=28 ]",
+        ),
         ("Host is up.", "Host is up."),
         ("81/tcp closed   hosts2-ns   conn-refused", "81/tcp closed SERVICE conn-refused"),
         (

@@ -32,6 +32,41 @@ fn the_scanner_reaches_every_target_address_and_refusals_come_back() {
 }
 
 #[test]
+fn the_far_side_is_two_hops_away_and_the_router_may_refuse() {
+    let Some(lab) = Lab::new("far").unwrap() else { return };
+    let far = lab.far_side().unwrap();
+    let addresses = FAR_V4.map(IpAddr::V4).into_iter().chain(FAR_V6.map(IpAddr::V6));
+    for ip in addresses {
+        let echo = far.enter(|| TcpEcho::start_at(SocketAddr::new(ip, 7), None)).unwrap().unwrap();
+        let hops = |ttl| {
+            let connect = || {
+                let socket = socket2::Socket::new(
+                    socket2::Domain::for_address(echo.address()),
+                    socket2::Type::STREAM,
+                    None,
+                )?;
+                match ip {
+                    IpAddr::V4(_) => socket.set_ttl_v4(ttl)?,
+                    IpAddr::V6(_) => socket.set_unicast_hops_v6(ttl)?,
+                }
+                socket.connect_timeout(&echo.address().into(), LIMIT)
+            };
+            lab.in_scanner(connect).unwrap()
+        };
+        assert!(hops(1).is_err(), "{ip}");
+        hops(2).unwrap();
+    }
+    lab.nft_target(&format!(
+        "table inet t {{ chain forward {{ type filter hook forward priority 0;
+           ip daddr {} reject with icmp type admin-prohibited; }}; }}",
+        FAR_V4[2]
+    ))
+    .unwrap();
+    let refused = lab.in_scanner(|| TcpStream::connect_timeout(&(FAR_V4[2], 7).into(), LIMIT)).unwrap();
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::HostUnreachable);
+}
+
+#[test]
 fn udp_crosses_the_wire_as_well() {
     let Some(lab) = Lab::new("udp").unwrap() else { return };
     let echo = lab.in_target(|| UdpEcho::start_at((TARGETS_V6[3], 0).into())).unwrap().unwrap();
