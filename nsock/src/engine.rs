@@ -8,6 +8,7 @@ mod local;
 mod note;
 mod packets;
 mod progress;
+mod proxied;
 mod secure;
 mod submit;
 mod transfer;
@@ -23,12 +24,14 @@ use crate::event::{EventId, Kind, ScopeId};
 use crate::iod::{Iod, Queue};
 use crate::observe::Report;
 use crate::op::{Op, Stage};
+use crate::proxy::ProxyChain;
 use crate::slots::Slots;
 use crate::socket::SocketOptions;
 use crate::trace::{Level, Ring, Sink, Tracer};
 
 pub use cancel::Notice;
 use note::Subject;
+pub(crate) use proxied::Proxied;
 
 /// Completions delivered before the system is asked for news again. Following up at once on what a handler started
 /// halves the waits of a single connection; the bound keeps a busy one from starving the others.
@@ -92,6 +95,7 @@ pub struct Engine {
     batch_scratch: Vec<u8>,
     retries: batch::Retries,
     defaults: SocketOptions,
+    proxychain: ProxyChain,
     closed: bool,
     pub(crate) trace: Tracer,
 }
@@ -145,6 +149,7 @@ impl Engine {
             batch_scratch: Vec::new(),
             retries: VecDeque::new(),
             defaults: SocketOptions::default(),
+            proxychain: ProxyChain::default(),
             closed: false,
             trace: Tracer::new(),
         })

@@ -2,6 +2,7 @@
 
 use std::{error, fmt, io};
 
+use crate::proxy::ProxyFailure;
 use crate::tls_error::TlsError;
 
 /// Why a request did not succeed.
@@ -23,6 +24,8 @@ pub enum Failure {
     Killed,
     /// The request made no sense as it stood.
     Misuse(Misuse),
+    /// The way through the proxies came to nothing.
+    Proxy(ProxyFailure),
     /// Time ran out with nothing to deliver.
     TimedOut,
     /// TLS failed.
@@ -77,6 +80,8 @@ pub enum SocketOption {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Misuse {
+    /// Datagrams or raw packets, where connections are to go through proxies.
+    AroundProxies,
     /// A second connect on one IOD.
     AlreadyConnected,
     /// A TLS handshake on a connection that has TLS already.
@@ -89,6 +94,8 @@ pub enum Misuse {
     NotTcp,
     /// A read or write on an IOD that has no descriptor.
     NotConnected,
+    /// A connect to a name without a proxy to look it up, or to what is no name.
+    NoName,
     /// A packet read on an IOD that is not a capture.
     NotPackets,
     /// A read or write on a capture.
@@ -107,6 +114,8 @@ pub enum Fault {
     Local,
     /// The peer or the network between.
     Peer,
+    /// A proxy on the way, or the network between this machine and it. Nothing is known of the peer.
+    Proxy,
 }
 
 impl Failure {
@@ -123,6 +132,7 @@ impl Failure {
             }
             // On loopback the refusal can be there before `connect` returns.
             Self::Io { errno: libc::ECONNREFUSED, during: During::Connect } => Fault::Peer,
+            Self::Proxy(failure) => failure.fault(),
             Self::Tls(error) => error.fault(),
             Self::Io { during: During::Format, .. } => Fault::Caller,
             Self::Io { .. } => Fault::Local,
@@ -146,6 +156,7 @@ impl Failure {
             Self::Eof => "EOF",
             Self::Io { .. } | Self::Misuse(_) | Self::Tls(_) => "ERROR",
             Self::Killed => "KILL",
+            Self::Proxy(_) => "PROXY ERROR",
             Self::TimedOut => "TIMEOUT",
         }
     }
@@ -186,6 +197,7 @@ impl fmt::Display for Failure {
             Self::Io { errno, during } => write!(f, "{during}: {} ({errno})", errno_text(*errno)),
             Self::Killed => f.write_str("the pool was shut down"),
             Self::Misuse(misuse) => misuse.fmt(f),
+            Self::Proxy(failure) => failure.fmt(f),
             Self::TimedOut => f.write_str("timed out"),
             Self::Tls(error) => error.fmt(f),
         }
@@ -227,12 +239,18 @@ impl fmt::Display for SocketOption {
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::AroundProxies => {
+                "datagrams and raw packets would go around the proxies: set an empty chain for the IOD if they may"
+            }
             Self::AlreadyConnected => "the IOD has a socket already: use a new IOD for another connection",
             Self::AlreadySecured => "the connection has TLS already",
             Self::Busy => "the IOD has reads or writes pending: start TLS after them",
             Self::NotTcp => "TLS needs a TCP connection",
             Self::NotDatagram => "sendto and batches need a datagram socket: use write on a connection",
             Self::NotConnected => "the IOD has no descriptor: connect it first",
+            Self::NoName => {
+                "only a proxy looks up names, and no odd ones: set a proxy chain, or connect to an address"
+            }
             Self::NotPackets => "the IOD is not a capture: open it with pcap_open first",
             Self::Packets => "the IOD is a capture: use pcap_read_packet on it, and another IOD to send",
             Self::StaleIod => "the IOD was deleted",

@@ -1,6 +1,7 @@
 //! Everything a handler may do: the requests of nsock, typed.
 
 mod packets;
+mod proxied;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::path::PathBuf;
 
 use crate::backend::{Ready, Source};
+use crate::engine::Proxied;
 use crate::error::Failure;
 use crate::event::{IcmpError, IodId, Kind};
 use crate::op::NONE;
@@ -22,6 +23,8 @@ pub(crate) enum Link {
     /// No descriptor yet.
     Idle,
     Connecting,
+    /// Connected to the first proxy; the way through the others is being made.
+    Tunneling,
     /// Connected; TLS is being agreed on.
     Handshaking,
     Open,
@@ -100,6 +103,7 @@ pub(crate) struct Iod {
     /// Of the last read that gathered several datagrams; few IODs have one.
     pub(crate) gathered: Option<Box<Gathered>>,
     pub(crate) options: Option<Box<SocketOptions>>,
+    pub(crate) proxied: Option<Box<Proxied>>,
     #[cfg(feature = "tls")]
     pub(crate) tls_options: Option<Box<TlsOptions>>,
     /// The path of a Unix socket's peer.
@@ -136,6 +140,7 @@ impl Iod {
             unread: VecDeque::new(),
             gathered: None,
             options: None,
+            proxied: None,
             #[cfg(feature = "tls")]
             tls_options: None,
             path: None,
@@ -184,7 +189,7 @@ impl Iod {
                         || self.transport.as_ref().is_some_and(Transport::has_packets)
                 }
                 Link::Failed { .. } => true,
-                Link::Idle | Link::Connecting | Link::Handshaking => false,
+                Link::Idle | Link::Connecting | Link::Tunneling | Link::Handshaking => false,
             }
     }
 
@@ -193,7 +198,7 @@ impl Iod {
         match self.link {
             Link::Open => self.ready.has(Ready::WRITABLE) || self.ready.has(Ready::ERROR),
             Link::Failed { .. } => true,
-            Link::Idle | Link::Connecting | Link::Handshaking => false,
+            Link::Idle | Link::Connecting | Link::Tunneling | Link::Handshaking => false,
         }
     }
 

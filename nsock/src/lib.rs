@@ -107,6 +107,12 @@
 //! - A write has ended when the system has taken the last of its records. Deleting the IOD says goodbye once
 //!   (`close_notify`), without waiting.
 //!
+//! # Proxies
+//!
+//! [`Io::set_proxychain`] sends TCP connects, with TLS or without, through a chain of HTTP, SOCKS4, SOCKS4a and SOCKS5
+//! proxies. Nothing goes around it: datagrams and raw packets are refused, and names are looked up by the proxies, through
+//! [`Io::connect_tcp_host`]. [`ProxyFailure`] says which proxy it was, and whether it speaks of the target.
+//!
 //! # Where it differs from nsock
 //!
 //! Queued writes keep their order (nsock reverses them). Handlers of cancelled events and of requests that fail at once
@@ -129,6 +135,7 @@ mod observe;
 mod op;
 mod packet;
 mod pool;
+mod proxy;
 mod request;
 mod slots;
 mod socket;
@@ -158,6 +165,9 @@ pub use packet::{
     PcapOptions, PcapStats, READ_BATCH_MAX, SNAPLEN_MAX,
 };
 pub use pool::{Pool, Stop};
+pub use proxy::{
+    PROXIES_MAX, ProxiedTarget, ProxyChain, ProxyError, ProxyFailure, ProxySpecError, ProxySpecProblem,
+};
 pub use request::{Request, SocketKind};
 pub use socket::{IpVersion, SocketOptions};
 #[cfg(feature = "tls")]

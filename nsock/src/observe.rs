@@ -57,6 +57,8 @@ pub enum IodState {
     Idle,
     /// A connect is under way.
     Connecting,
+    /// It is connected to the first proxy; the way through the others is being made.
+    Tunneling,
     /// It is connected; a TLS handshake is under way.
     Handshaking,
     /// It can be used.
@@ -152,6 +154,7 @@ impl Report {
                 state: match iod.link {
                     Link::Idle => IodState::Idle,
                     Link::Connecting => IodState::Connecting,
+                    Link::Tunneling => IodState::Tunneling,
                     Link::Handshaking => IodState::Handshaking,
                     Link::Open if iod.eof => IodState::Eof,
                     Link::Open => IodState::Open,
@@ -245,6 +248,7 @@ impl fmt::Display for IodState {
             Self::Open => "open",
             Self::Eof => "at end of file",
             Self::Failed => "failed",
+            Self::Tunneling => "asking proxies",
         })
     }
 }

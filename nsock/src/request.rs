@@ -41,6 +41,26 @@ pub enum Request<'a> {
         /// The IOD.
         iod: IodId,
     },
+    /// Connect an IOD that has no socket yet to a TCP server by name, which the last proxy looks up. The limit covers the
+    /// whole way there.
+    ConnectHost {
+        /// The IOD.
+        iod: IodId,
+        /// The name; an address is as good.
+        host: &'a str,
+        /// The port.
+        port: u16,
+    },
+    /// As [`ConnectHost`](Self::ConnectHost), and agree on TLS.
+    #[cfg(feature = "tls")]
+    ConnectSslHost {
+        /// The IOD.
+        iod: IodId,
+        /// The name, also asked for in TLS unless the IOD's options name another.
+        host: &'a str,
+        /// The port.
+        port: u16,
+    },
     /// Connect an IOD that has no socket yet to a Unix socket.
     ConnectUnix {
         /// The IOD.
@@ -128,11 +148,16 @@ pub enum SocketKind {
 impl Request<'_> {
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::ConnectTcp { .. } | Self::ConnectUdp { .. } | Self::ConnectUnix { .. } => Kind::Connect,
+            Self::ConnectTcp { .. }
+            | Self::ConnectUdp { .. }
+            | Self::ConnectHost { .. }
+            | Self::ConnectUnix { .. } => Kind::Connect,
             #[cfg(feature = "vsock")]
             Self::ConnectVsock { .. } => Kind::Connect,
             #[cfg(feature = "tls")]
-            Self::ConnectSsl { .. } | Self::ReconnectSsl { .. } => Kind::ConnectSsl,
+            Self::ConnectSsl { .. } | Self::ConnectSslHost { .. } | Self::ReconnectSsl { .. } => {
+                Kind::ConnectSsl
+            }
             Self::Read { .. } | Self::ReadBatch { .. } => Kind::Read,
             Self::Write { .. } | Self::Printf { .. } | Self::Sendto { .. } | Self::SendBatch { .. } => {
                 Kind::Write
@@ -147,6 +172,7 @@ impl Request<'_> {
         match *self {
             Self::ConnectTcp { iod, .. }
             | Self::ConnectUdp { iod, .. }
+            | Self::ConnectHost { iod, .. }
             | Self::ConnectUnix { iod, .. }
             | Self::Read { iod, .. }
             | Self::Write { iod, .. }
@@ -158,7 +184,9 @@ impl Request<'_> {
             #[cfg(feature = "vsock")]
             Self::ConnectVsock { iod, .. } => Some(iod),
             #[cfg(feature = "tls")]
-            Self::ConnectSsl { iod, .. } | Self::ReconnectSsl { iod } => Some(iod),
+            Self::ConnectSsl { iod, .. } | Self::ConnectSslHost { iod, .. } | Self::ReconnectSsl { iod } => {
+                Some(iod)
+            }
             Self::Timer | Self::Wake => None,
         }
     }
@@ -166,6 +194,9 @@ impl Request<'_> {
     pub(crate) fn data(&self) -> &[u8] {
         match self {
             Self::Write { data, .. } | Self::Printf { data, .. } | Self::Sendto { data, .. } => data,
+            Self::ConnectHost { host, .. } => host.as_bytes(),
+            #[cfg(feature = "tls")]
+            Self::ConnectSslHost { host, .. } => host.as_bytes(),
             Self::ConnectUnix { path, .. } => path.as_os_str().as_bytes(),
             _ => &[],
         }
@@ -179,6 +210,9 @@ impl Request<'_> {
             Self::ConnectSsl { to, .. } => Asked::ConnectSsl(to),
             #[cfg(feature = "tls")]
             Self::ReconnectSsl { .. } => Asked::ReconnectSsl,
+            Self::ConnectHost { port, .. } => Asked::ConnectHost { port, secure: false },
+            #[cfg(feature = "tls")]
+            Self::ConnectSslHost { port, .. } => Asked::ConnectHost { port, secure: true },
             Self::ConnectUnix { kind, .. } => Asked::ConnectUnix(kind),
             #[cfg(feature = "vsock")]
             Self::ConnectVsock { cid, port, kind, .. } => Asked::ConnectVsock { cid, port, kind },

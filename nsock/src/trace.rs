@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use crate::error::{During, Failure, SocketOption};
 use crate::event::{End, Kind, ScopeId};
 use crate::op::Until;
+use crate::proxy::ProxyFailure;
 use crate::request::SocketKind;
 use crate::tls_error::TlsError;
 
@@ -161,6 +162,8 @@ pub enum Step {
         /// How.
         error: TlsError,
     },
+    /// A connect goes through proxies.
+    Proxy(ProxyStep),
     /// A timer's time has come.
     TimerFired,
     /// The handler is about to run.
@@ -181,6 +184,34 @@ pub enum Step {
     },
 }
 
+/// A step on the way through proxies; all are of the connect that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyStep {
+    /// The connect goes to the first proxy in place of the target.
+    Redirected,
+    /// A proxy is asked.
+    Asked {
+        /// The scheme of its URL.
+        by: &'static str,
+        /// In so many bytes, which are not shown: a password may be among them.
+        bytes: usize,
+    },
+    /// Its answer is waited for.
+    Awaited {
+        /// How much of one is needed.
+        until: Until,
+        /// The time left.
+        limit: Option<Duration>,
+    },
+    /// A proxy did not do as it was asked; the payload is its URL.
+    Refused(ProxyFailure),
+    /// There is a connection to the target.
+    Through,
+    /// There is none.
+    Failed(ProxyFailure),
+}
+
 /// A request, as it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -193,6 +224,13 @@ pub enum Asked {
     ConnectSsl(SocketAddr),
     /// `reconnect_ssl`.
     ReconnectSsl,
+    /// `connect_tcp_host` or `connect_ssl_host`; the name is the payload.
+    ConnectHost {
+        /// The port.
+        port: u16,
+        /// Whether TLS is to follow.
+        secure: bool,
+    },
     /// `connect_unixsock_stream` or `connect_unixsock_datagram`; the path is the payload.
     ConnectUnix(SocketKind),
     /// `connect_vsock_stream` or `connect_vsock_datagram`.
@@ -300,11 +338,25 @@ impl Record<'_> {
             | Step::Request { .. }
             | Step::Binding { .. }
             | Step::TlsFailed { .. }
+            | Step::Proxy(
+                ProxyStep::Asked { .. }
+                | ProxyStep::Awaited { .. }
+                | ProxyStep::Through
+                | ProxyStep::Failed(_),
+            )
             | Step::Callback(_)
             | Step::Cancel { .. }
             | Step::Removed { .. } => Level::Info,
-            Step::EventNew | Step::Armed { .. } | Step::LoopStarted { .. } | Step::Released => Level::Debug,
-            Step::Turn | Step::Ready { .. } | Step::Partial { .. } | Step::TimerFired => Level::Full,
+            Step::EventNew
+            | Step::Armed { .. }
+            | Step::LoopStarted { .. }
+            | Step::Proxy(ProxyStep::Refused(_))
+            | Step::Released => Level::Debug,
+            Step::Proxy(ProxyStep::Redirected)
+            | Step::Turn
+            | Step::Ready { .. }
+            | Step::Partial { .. }
+            | Step::TimerFired => Level::Full,
         }
     }
 

@@ -72,8 +72,6 @@ use crate::rtt::Rtt;
 use crate::template::Parallelism;
 use crate::verdict::{Errno, PortState, Verdict};
 
-/// Unanswered probes that may go to all hosts at once before their rate counts.
-const GROUP_SILENCE_BURST: u32 = 1000;
 /// Hosts may be finished this many groups ahead of one that is not, since they are reported in order.
 const UNREPORTED_GROUPS_MAX: usize = 2;
 
@@ -177,7 +175,7 @@ impl Plan {
             flights: Flights::default(),
             calendar: Calendar::new(now),
             local: LocalTroubles::new(driver.in_flight_max.min(most).max(1)),
-            silence: SilenceCredit::new(settings.timing.silence_per_group, GROUP_SILENCE_BURST, now),
+            silence: SilenceCredit::new(settings.timing.silence_per_group, driver.silence_burst(), now),
             max_rate: settings.max_rate.map(MaxRate::new),
             min_rate: settings.min_rate.map(MinRate::new),
             rtt: Rtt::new(settings.timing.rtt),

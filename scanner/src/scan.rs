@@ -168,6 +168,8 @@ pub struct Scan {
     probes: HashMap<ProbeId, IodId>,
     /// Probes by packet, if there are any.
     raw: Option<Raw>,
+    /// A timer will ask the plan for more at once.
+    pump_is_due: bool,
     /// Which of the techniques is at hand.
     technique: usize,
     names: NameService,
@@ -212,6 +214,7 @@ impl Scan {
             indices: HashMap::default(),
             probes: HashMap::default(),
             raw: None,
+            pump_is_due: false,
             technique: 0,
             names,
             names_asked: HashMap::default(),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use testkit::{
-    Lab, SCANNER_LINK, Step, TARGETS_V4, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup, UdpEcho,
-    UdpServer, closed_port,
+    Lab, ProxyServer, SCANNER_LINK, Step, TARGETS_V4, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup,
+    UdpEcho, UdpServer, closed_port,
 };
 
 /// Runs an example that cargo has built beside this test.
@@ -135,6 +135,49 @@ fn tls_info_shows_what_was_agreed_or_whose_fault_it_is() {
     let plain = TcpScript::start(vec![Step::Send(b"220 ready\r\n".to_vec()), Step::Stall]).unwrap();
     let shown = stdout(&example("tls_info", &[plain.address().to_string()]));
     assert!(shown.contains("what the peer sent is not TLS") && shown.contains("Peer fault"), "{shown}");
+}
+
+#[test]
+fn proxy_get_fetches_through_a_chain_and_says_which_proxy_failed() {
+    let page = b"HTTP/1.0 200 OK\r\n\r\nhello\n".to_vec();
+    let steps = vec![Step::ReceiveLine, Step::ReceiveLine, Step::ReceiveLine, Step::ReceiveLine];
+    let server = TcpScript::start([steps, vec![Step::Send(page), Step::Close]].concat()).unwrap();
+    let target = format!("localhost:{}", server.address().port());
+    let (Some(first), Some(second)) =
+        (ProxyServer::microsocks(None).unwrap(), ProxyServer::tinyproxy(Some(("joe", "s3cret"))).unwrap())
+    else {
+        return;
+    };
+    let chain =
+        format!("socks5://localhost:{},http://joe:s3cret@{}", first.address().port(), second.address());
+    let output = example("proxy_get", &[chain, target.clone()]);
+    assert_eq!(stdout(&output), "HTTP/1.0 200 OK\r\n\r\nhello\n");
+    let asked = String::from_utf8(server.received().remove(0)).unwrap();
+    assert_eq!(asked, "GET / HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let chain = format!("socks5://{},http://{}", first.address(), second.address());
+    let output = Command::new(path_of("proxy_get")).args([&chain, &target]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("proxy 2 of 2: it wants a user"), "{said}");
+}
+
+#[test]
+fn proxy_get_speaks_tls_with_the_target() {
+    let server = TlsServer::echo(TlsSetup::new().unwrap()).unwrap();
+    let Some(proxy) = ProxyServer::dante().unwrap() else { return };
+    let arguments = [
+        "--tls".to_owned(),
+        format!("socks5://{}", proxy.address()),
+        format!("localhost:{}", server.address().port()),
+    ];
+    let mut child =
+        Command::new(path_of("proxy_get")).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    // The server says what it hears, so the page is the request; it does not end by itself.
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(line, "GET / HTTP/1.0\r\n");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod misuse;
 #[cfg(test)]
 mod model;
 mod packets;
+mod proxies;
 mod rdns;
 mod reading;
 mod stdin;

@@ -13,6 +13,7 @@
 //! | DNS: a name for every address, as fast as it goes, or slow and lossy | [`DnsResponder`] |
 //! | DNS: wrong, late, doubled, malformed and forged answers | [`LyingDns`], [`DnsAnswer`] |
 //! | TLS: a server whose conversations are closures, certificates of every fault | [`TlsServer`], [`TlsIdentity`] |
+//! | real proxies: tinyproxy, dante, microsocks | [`ProxyServer`] |
 //! | a port where nothing listens | [`closed_port`] |
 //! | a host that never answers a connect | [`full_backlog`] |
 //! | running out of descriptors | [`with_descriptor_limit`] |
@@ -45,6 +46,7 @@ mod lab;
 mod limits;
 pub mod measure;
 mod oracle;
+mod proxies;
 mod refused;
 mod skip;
 mod tcp;
@@ -68,6 +70,7 @@ pub use limits::{
     Exclusive, descriptor_limit_leaving, exclusive, in_own_process, open_descriptors, with_descriptor_limit,
 };
 pub use oracle::{Contract, Oracle, TraceEnd, Violation};
+pub use proxies::ProxyServer;
 pub use refused::{ClosedPort, FullBacklog, closed_port, closed_port_at, full_backlog};
 pub use skip::{need_descriptors, need_root, need_tool};
 pub use tcp::{Step, TcpEcho, TcpScript};

@@ -86,11 +86,8 @@ impl Engine {
     /// The failure of making or binding the socket, or [`Misuse`] of the IOD.
     pub fn setup_udp(&mut self, id: IodId, local: SocketAddr) -> Result<(), Failure> {
         self.read_clock();
-        match self.iods.get(id.slot, id.made) {
-            None => return Err(Failure::Misuse(Misuse::StaleIod)),
-            Some(iod) if iod.link != Link::Idle => return Err(Failure::Misuse(Misuse::AlreadyConnected)),
-            Some(_) => {}
-        }
+        self.idle_iod(id).map_err(Failure::Misuse)?;
+        self.check_direct(id)?;
         self.note_iod(id, Step::SetupUdp);
         let binding = Some(local).filter(|local| !local.ip().is_unspecified() || local.port() != 0);
         let socket = self.open_socket(id, &local, Flavor::Datagram, binding)?;

@@ -82,6 +82,7 @@ impl Engine {
     /// The failure of making the socket, which needs `CAP_NET_RAW`, or a [`Misuse`] of the IOD.
     pub fn packet_open(&mut self, id: IodId) -> Result<(), Failure> {
         self.idle_iod(id).map_err(Failure::Misuse)?;
+        self.check_direct(id)?;
         self.make_raw(id, Domain::PACKET, None)
     }
 
@@ -93,6 +94,7 @@ impl Engine {
     /// The failure of making the socket, which needs `CAP_NET_RAW`, or of an option; or a [`Misuse`] of the IOD.
     pub fn setup_raw(&mut self, id: IodId, version: IpVersion, protocol: u8) -> Result<(), Failure> {
         self.idle_iod(id).map_err(Failure::Misuse)?;
+        self.check_direct(id)?;
         let domain = match version {
             IpVersion::V4 => Domain::IPV4,
             IpVersion::V6 => Domain::IPV6,
@@ -123,7 +125,8 @@ impl Engine {
             .map_err(failed(During::Register))
     }
 
-    fn idle_iod(&self, id: IodId) -> Result<(), Misuse> {
+    /// Whether an IOD is there and has no descriptor.
+    pub(super) fn idle_iod(&self, id: IodId) -> Result<(), Misuse> {
         match self.iods.get(id.slot, id.made) {
             None => Err(Misuse::StaleIod),
             Some(iod) if iod.link != Link::Idle => Err(Misuse::AlreadyConnected),

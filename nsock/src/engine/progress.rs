@@ -5,13 +5,13 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::batch::{receive_other, send_waiting};
+use super::proxied::end_tunnel;
 use super::transfer::{gather, send};
 use super::{DELIVERIES_PER_TURN_MAX, Engine};
 use crate::backend::Ready;
 use crate::error::{During, Error, Failure};
-use crate::event::{Connected, IodId, Kind, Output, Sent};
+use crate::event::{Connected, EventId, IodId, Kind, Output, Sent};
 use crate::iod::Link;
-use crate::op::NONE;
 use crate::trace::{Level, Step};
 use crate::transport::Transport;
 use crate::{extended_error, sys};
@@ -118,6 +118,7 @@ impl Engine {
         }
         if !plain {
             self.try_connect(id);
+            self.try_tunnel(id);
             self.try_handshake(id);
             self.flush_channel(id);
         }
@@ -144,26 +145,30 @@ impl Engine {
         }
         let head = iod.queue(Kind::Connect).head;
         let Some(transport) = &iod.transport else { return };
+        let Some(event) = self.ops.at(head).map(|(_, op)| op.id) else { return };
         let outcome = match socket_error(transport) {
             None if !iod.ready.has(Ready::WRITABLE) => return,
-            #[cfg(feature = "tls")]
-            None if self.ops.at(head).is_some_and(|(_, op)| op.kind == Kind::ConnectSsl) => {
-                let Err(failure) = self.begin_handshake(id) else { return };
-                self.fail_link(id, failure);
-                Err(failure)
-            }
             None => {
-                iod.link = Link::Open;
-                Ok(iod.peer)
+                let peer = iod.peer;
+                match self.open_link(id, event) {
+                    Ok(Link::Open) => Ok(peer),
+                    Ok(_) => return,
+                    Err(failure) => {
+                        self.fail_link(id, failure);
+                        Err(failure)
+                    }
+                }
             }
             Some(errno) => {
                 if iod.icmp_errors {
                     iod.icmp_error = sys::take_extended_error(transport.as_fd())
                         .and_then(|bytes| extended_error::parse(&bytes));
                 }
-                let failure = Failure::Io { errno, during: During::Handshake };
-                iod.link = Link::Failed { failure };
-                iod.transport = None;
+                let failure = self.blame_proxy(id, event, Failure::Io { errno, during: During::Handshake });
+                if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
+                    iod.link = Link::Failed { failure };
+                    iod.transport = None;
+                }
                 Err(failure)
             }
         };
@@ -173,9 +178,29 @@ impl Engine {
             Ok(None) => Ok(Output::ConnectedUnix),
             Err(failure) => Err(failure),
         };
-        if head != NONE {
-            self.finish(head, outcome);
+        self.finish(head, outcome);
+    }
+
+    /// Begins what is left to do on a connection before it can be used: a way through proxies, TLS, or nothing.
+    pub(super) fn open_link(&mut self, id: IodId, event: EventId) -> Result<Link, Failure> {
+        #[cfg(feature = "tls")]
+        let secure = self.ops.get(event.slot, event.made).is_some_and(|op| op.kind == Kind::ConnectSsl);
+        #[cfg(not(feature = "tls"))]
+        let secure = false;
+        let _ = event;
+        let link = match self.tunnel_of(id) {
+            Some(_) => Link::Tunneling,
+            None if secure => Link::Handshaking,
+            None => Link::Open,
+        };
+        #[cfg(feature = "tls")]
+        if link == Link::Handshaking {
+            self.begin_handshake(id)?;
         }
+        if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
+            iod.link = link;
+        }
+        Ok(link)
     }
 
     fn try_read(&mut self, id: IodId) {
@@ -318,12 +343,18 @@ impl Engine {
     fn time_out(&mut self, slot: u32) {
         let Some(op) = self.ops.at_mut(slot) else { return };
         let (id, kind, iod) = (op.id, op.kind, op.iod);
-        let outcome = op.timed_out();
+        let mut outcome = op.timed_out();
         if kind == Kind::Timer {
             self.note_op(id, &[], Step::TimerFired, Level::Full);
         }
         if let Some(iod) = iod.filter(|_| kind.is_connect()) {
-            self.give_up_connect(iod, libc::ETIMEDOUT);
+            match self.tunnel_timed_out(iod, id) {
+                Some(failure) => {
+                    self.fail_link(iod, failure);
+                    outcome = Err(failure);
+                }
+                None => self.give_up_connect(iod, libc::ETIMEDOUT),
+            }
         }
         self.finish(slot, outcome);
     }
@@ -331,7 +362,7 @@ impl Engine {
     /// Closes the socket of a connect that is not wanted any more; what waits behind it fails.
     pub(super) fn give_up_connect(&mut self, id: IodId, errno: i32) {
         let Some(iod) = self.iods.get(id.slot, id.made) else { return };
-        if matches!(iod.link, Link::Connecting | Link::Handshaking) {
+        if matches!(iod.link, Link::Connecting | Link::Tunneling | Link::Handshaking) {
             self.fail_link(id, Failure::Io { errno, during: During::Handshake });
         }
     }
@@ -341,6 +372,7 @@ impl Engine {
         if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
             iod.link = Link::Failed { failure };
             iod.transport = None;
+            end_tunnel(iod);
             self.schedule(id);
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Engine;
+use super::transfer::receive_ready;
 use crate::backend::Ready;
 use crate::error::{During, Failure};
 use crate::event::{Connected, IodId, Kind, Output};
@@ -91,7 +92,10 @@ impl Engine {
         let Some(peer) = iod.peer else {
             return Err(Failure::Io { errno: libc::ENOTCONN, during: During::Handshake });
         };
-        let options = iod.tls_options.take().unwrap_or_default();
+        let mut options = iod.tls_options.take().unwrap_or_default();
+        if let (None, Some(proxied)) = (&options.server_name, &iod.proxied) {
+            options.server_name = proxied.host.as_deref().map(Into::into);
+        }
         let mut channel = Channel::new(&options, peer.ip()).map_err(Failure::Tls)?;
         // What came before and was given back belongs to the stream that is now read as TLS.
         for given_back in iod.unread.split_off(0) {
@@ -166,15 +170,9 @@ fn shake_hands(iod: &mut Iod, scratch: &mut [u8]) -> Option<Result<(), Failure>>
         if tls.is_closed() {
             return Some(Err(Failure::Tls(TlsError::Closed)));
         }
-        if !(ready.has(Ready::READABLE) || ready.has(Ready::ERROR)) {
-            return None;
-        }
-        match transport.receive(scratch) {
-            Ok((0, _)) => return Some(Err(Failure::Tls(TlsError::Closed))),
-            Ok((length, _)) => {
-                if length < scratch.len() && !ready.has(Ready::SHORT_READS) {
-                    ready.remove(Ready::READABLE);
-                }
+        match receive_ready(transport, ready, scratch)? {
+            Ok(0) => return Some(Err(Failure::Tls(TlsError::Closed))),
+            Ok(length) => {
                 let keep = |plain: &[u8]| unread.push_back(Unread { bytes: plain.to_vec(), from: None });
                 if let Err(error) = tls.receive(&scratch[..length], keep) {
                     if tls.is_handshaking() {
@@ -185,12 +183,6 @@ fn shake_hands(iod: &mut Iod, scratch: &mut [u8]) -> Option<Result<(), Failure>>
                     iod.read_failure = Some(Failure::Tls(error));
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                ready.remove(Ready::READABLE);
-                ready.remove(Ready::SHORT_READS);
-                ready.remove(Ready::ERROR);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return broken(&error),
         }
     }

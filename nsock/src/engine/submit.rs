@@ -31,6 +31,9 @@ impl Engine {
             Request::ConnectSsl { iod, to } => self.start_connect(id, iod, to, Flavor::Stream),
             #[cfg(feature = "tls")]
             Request::ReconnectSsl { iod } => self.start_reconnect(id, iod),
+            Request::ConnectHost { iod, host, port } => self.start_connect_host(id, iod, host, port),
+            #[cfg(feature = "tls")]
+            Request::ConnectSslHost { iod, host, port } => self.start_connect_host(id, iod, host, port),
             Request::ConnectUnix { iod, path, kind } => Some(self.start_connect_unix(iod, path, kind)),
             #[cfg(feature = "vsock")]
             Request::ConnectVsock { iod, cid, port, kind } => {
@@ -104,11 +107,14 @@ impl Engine {
         let task = match *request {
             #[cfg(feature = "vsock")]
             Request::ConnectVsock { .. } => Task::Connect,
-            Request::ConnectTcp { .. } | Request::ConnectUdp { .. } | Request::ConnectUnix { .. } => {
+            Request::ConnectTcp { .. }
+            | Request::ConnectUdp { .. }
+            | Request::ConnectHost { .. }
+            | Request::ConnectUnix { .. } => Task::Connect,
+            #[cfg(feature = "tls")]
+            Request::ConnectSsl { .. } | Request::ConnectSslHost { .. } | Request::ReconnectSsl { .. } => {
                 Task::Connect
             }
-            #[cfg(feature = "tls")]
-            Request::ConnectSsl { .. } | Request::ReconnectSsl { .. } => Task::Connect,
             Request::Read { until, .. } => Task::Read(Reading::new(until)),
             Request::Write { .. } | Request::Printf { .. } => Task::Write(Writing::new(None)),
             Request::Sendto { to, .. } => Task::Write(Writing::new(Some(to))),
@@ -159,13 +165,26 @@ impl Engine {
         to: SocketAddr,
         flavor: Flavor,
     ) -> Option<Result<Output, Failure>> {
-        let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) else {
-            return Some(Err(Failure::Misuse(Misuse::StaleIod)));
-        };
-        if iod.link != Link::Idle {
-            return Some(Err(Failure::Misuse(Misuse::AlreadyConnected)));
+        if let Err(misuse) = self.idle_iod(iod_id) {
+            return Some(Err(Failure::Misuse(misuse)));
         }
-        iod.peer = Some(to);
+        match self.first_stop(id, iod_id, to, flavor) {
+            Ok(to) => self.connect_socket(id, iod_id, to, flavor),
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    /// Makes the socket of a connect and begins to connect it.
+    pub(super) fn connect_socket(
+        &mut self,
+        id: EventId,
+        iod_id: IodId,
+        to: SocketAddr,
+        flavor: Flavor,
+    ) -> Option<Result<Output, Failure>> {
+        if let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) {
+            iod.peer = Some(to);
+        }
         let connected = self.open_socket(iod_id, &to, flavor, None).and_then(|socket| {
             let link = match socket.connect(&to.into()) {
                 Ok(()) => Link::Open,
@@ -175,26 +194,28 @@ impl Engine {
             self.watch(iod_id, Transport::from_socket(socket, flavor), link)?;
             Ok(link)
         });
-        #[cfg(feature = "tls")]
         let connected = match connected {
-            Ok(Link::Open)
-                if self.ops.get(id.slot, id.made).is_some_and(|op| op.kind == Kind::ConnectSsl) =>
-            {
-                self.schedule(iod_id);
-                self.begin_handshake(iod_id).map(|()| Link::Handshaking)
-            }
+            Ok(Link::Open) => self.open_link(iod_id, id),
             connected => connected,
         };
         match connected {
             Ok(Link::Open) => Some(Ok(Output::Connected(Connected { peer: to }))),
-            Ok(_) => {
+            Ok(link) => {
                 self.enqueue(id, iod_id);
+                if link != Link::Connecting {
+                    self.schedule(iod_id);
+                }
                 None
             }
             Err(failure) => {
+                let failure = self.blame_proxy(iod_id, id, failure);
                 if let Some(iod) = self.iods.get_mut(iod_id.slot, iod_id.made) {
                     let errno = failure.errno().unwrap_or(libc::ENOTCONN);
-                    iod.link = Link::Failed { failure: Failure::Io { errno, during: During::Handshake } };
+                    let behind = match failure {
+                        Failure::Proxy(_) => failure,
+                        _ => Failure::Io { errno, during: During::Handshake },
+                    };
+                    iod.link = Link::Failed { failure: behind };
                     iod.transport = None;
                 }
                 Some(Err(failure))

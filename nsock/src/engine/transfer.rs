@@ -18,6 +18,33 @@ const RECEIVES_PER_LOOK_MAX: usize = 64;
 /// Send calls for one write before others get their turn; only a pipe or a terminal takes many.
 const SENDS_PER_LOOK_MAX: usize = 128;
 
+/// Receives once, if the socket is ready for it; what it is not ready for any more is noted.
+pub(super) fn receive_ready(
+    transport: &Transport,
+    ready: &mut Ready,
+    scratch: &mut [u8],
+) -> Option<io::Result<usize>> {
+    while ready.has(Ready::READABLE) || ready.has(Ready::ERROR) {
+        match transport.receive(scratch) {
+            Ok((length, _)) => {
+                // A short read has emptied the socket, as a rule.
+                if length < scratch.len() && !ready.has(Ready::SHORT_READS) {
+                    ready.remove(Ready::READABLE);
+                }
+                return Some(Ok(length));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready.remove(Ready::READABLE);
+                ready.remove(Ready::SHORT_READS);
+                ready.remove(Ready::ERROR);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    None
+}
+
 /// Moves what has come into a read; its outcome if that ends it.
 pub(super) fn gather(
     iod: &mut Iod,

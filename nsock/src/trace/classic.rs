@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Asked, Callback, Level, Record, Sink, Step};
+use super::{Asked, Callback, Level, ProxyStep, Record, Sink, Step};
 use crate::error::{During, Failure, SocketOption, errno_text};
 use crate::event::{End, Kind};
 use crate::op::Until;
@@ -138,6 +138,7 @@ impl fmt::Display for ClassicText<'_> {
             Step::TlsFailed { error } => {
                 write!(f, "do_actual_read(): SSL_read() failed for reason 1 on NSI {iod}: {error}")
             }
+            Step::Proxy(step) => self.proxy(f, step, iod, event),
             Step::Callback(callback) => self.callback(f, callback, kind, event),
             Step::EventNew => match record.iod {
                 Some(iod) => write!(f, "event_new(): event_new (IOD #{iod}) (EID #{event})"),
@@ -189,6 +190,21 @@ impl ClassicText<'_> {
                 f,
                 "nsock_reconnect_ssl(): SSL reconnection requested (IOD #{iod}) (timeout: {limit}ms) EID {event}"
             ),
+            Asked::ConnectHost { port, secure } => {
+                let host = String::from_utf8_lossy(self.record.payload);
+                let host = host.escape_debug();
+                if secure {
+                    write!(
+                        f,
+                        "nsock_connect_ssl(): SSL connection requested to {host}:{port}/tcp (IOD #{iod}) (timeout: {limit}ms) EID {event}"
+                    )
+                } else {
+                    write!(
+                        f,
+                        "nsock_connect_tcp(): TCP connection requested to {host}:{port} (IOD #{iod}) (timeout: {limit}ms) EID {event}"
+                    )
+                }
+            }
             Asked::ConnectUnix(kind) => self.connect_unix(f, kind, limit),
             #[cfg(feature = "vsock")]
             Asked::ConnectVsock { cid, port, kind: SocketKind::Stream } => write!(
@@ -233,6 +249,39 @@ impl ClassicText<'_> {
                 write!(f, "nsock_timer_create(): Timer created - {limit}ms from now.  EID {event}")
             }
             Asked::Wake => write!(f, "nsock_wake_wait(): Wake-up wait (timeout: {limit}ms) EID {event}"),
+        }
+    }
+
+    /// What nsock writes for the events that it makes of a handshake with a proxy; here all have the connect's EID.
+    fn proxy(&self, f: &mut fmt::Formatter<'_>, step: ProxyStep, iod: u64, event: u64) -> fmt::Result {
+        let peer = Peer::of(self.record);
+        match step {
+            ProxyStep::Redirected => write!(
+                f,
+                "nsock_connect_internal(): TCP connection request (EID {event}) redirected through proxy chain"
+            ),
+            ProxyStep::Asked { by, bytes } => {
+                let function = if by == "http" { "nsock_printf" } else { "nsock_write" };
+                write!(f, "{function}(): Write request for {bytes} bytes to IOD #{iod} EID {event} [{peer}]")
+            }
+            ProxyStep::Awaited { until, limit } => self.request(f, Asked::Read(until), limit, iod, event),
+            ProxyStep::Refused(_) => {
+                let proxy = String::from_utf8_lossy(self.record.payload);
+                match proxy.split_once("://") {
+                    Some((socks, _)) if socks.starts_with("socks") => write!(
+                        f,
+                        "handle_state_tcp_connected(): Ignoring invalid {socks} reply from proxy {proxy}"
+                    ),
+                    _ => write!(f, "handle_state_tcp_connected(): Connection refused from proxy {proxy}"),
+                }
+            }
+            ProxyStep::Through | ProxyStep::Failed(_) => {
+                let status = if step == ProxyStep::Through { "SUCCESS" } else { "PROXY ERROR" };
+                write!(
+                    f,
+                    "forward_event(): Forwarding event upstream: TCP connect {status} (IOD #{iod}) EID {event}"
+                )
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Callback, Record, Sink, Step};
+use super::{Asked, Callback, ProxyStep, Record, Sink, Step};
 use crate::error::errno_text;
 use crate::op::Until;
 use crate::request::SocketKind;
@@ -59,6 +59,9 @@ pub fn write_json(mut writer: impl Write, record: &Record<'_>, start: Instant) -
     put("kind", json!(record.kind.map(|kind| kind.to_string())));
     put("parent", json!(record.parent));
     put("place", json!(record.place.map(|place| format!("{}:{}", place.file(), place.line()))));
+    if let Step::Request { asked: Asked::ConnectHost { .. }, .. } = record.step {
+        put("host", String::from_utf8_lossy(record.payload).into());
+    }
     detail(record.step, put);
     serde_json::to_writer(&mut writer, &object)?;
     writer.write_all(b"\n")
@@ -98,6 +101,7 @@ fn detail(step: Step, mut put: impl FnMut(&str, Value)) {
             put("device", device.to_string().into());
             put("during", if filter { "filter" } else { "open" }.into());
         }
+        Step::Proxy(step) => proxy(step, &mut put),
         Step::Armed { limit } => put("limit", seconds(limit)),
         Step::LoopStarted { limit, pending } => {
             put("limit", seconds(limit));
@@ -132,6 +136,12 @@ fn step_name(step: Step) -> &'static str {
         Step::PcapFailed { .. } => "pcap_failed",
         Step::PcapOpened { .. } => "pcap_opened",
         Step::PcapRequested { .. } => "pcap_open",
+        Step::Proxy(ProxyStep::Asked { .. }) => "proxy_asked",
+        Step::Proxy(ProxyStep::Awaited { .. }) => "proxy_awaited",
+        Step::Proxy(ProxyStep::Failed(_)) => "proxy_failed",
+        Step::Proxy(ProxyStep::Redirected) => "proxy_redirected",
+        Step::Proxy(ProxyStep::Refused(_)) => "proxy_refused",
+        Step::Proxy(ProxyStep::Through) => "proxy_through",
         Step::Ready { .. } => "ready",
         Step::Released => "released",
         Step::Removed { .. } => "removed",
@@ -142,6 +152,21 @@ fn step_name(step: Step) -> &'static str {
         Step::TlsFailed { .. } => "tls_failed",
         Step::Turn => "turn",
         Step::WaitFailed { .. } => "wait_failed",
+    }
+}
+
+fn proxy(step: ProxyStep, put: &mut impl FnMut(&str, Value)) {
+    match step {
+        ProxyStep::Redirected | ProxyStep::Through => {}
+        ProxyStep::Asked { by, bytes } => {
+            put("by", by.into());
+            put("bytes", bytes.into());
+        }
+        ProxyStep::Awaited { limit, .. } => put("limit", json!(limit.map(|limit| limit.as_secs_f64()))),
+        ProxyStep::Refused(failure) | ProxyStep::Failed(failure) => {
+            put("hop", failure.hop.into());
+            put("error", failure.to_string().into());
+        }
     }
 }
 
@@ -162,6 +187,10 @@ fn request(asked: Asked, put: &mut impl FnMut(&str, Value)) {
             put("to", to(address));
         }
         Asked::ReconnectSsl => call("reconnect_ssl"),
+        Asked::ConnectHost { port, secure } => {
+            call(if secure { "connect_ssl_host" } else { "connect_tcp_host" });
+            put("port", port.into());
+        }
         Asked::ConnectUnix(SocketKind::Stream) => call("connect_unixsock_stream"),
         Asked::ConnectUnix(SocketKind::Datagram) => call("connect_unixsock_datagram"),
         #[cfg(feature = "vsock")]
@@ -221,7 +250,7 @@ fn outcome(callback: Callback, put: &mut impl FnMut(&str, Value)) {
             put("status", cause.status().into());
             if let Some(errno) = cause.errno() {
                 failure(errno, put);
-            } else if cause.status() == "ERROR" {
+            } else if matches!(cause.status(), "ERROR" | "PROXY ERROR") {
                 put("error", cause.to_string().into());
             }
         }

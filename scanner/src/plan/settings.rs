@@ -34,6 +34,12 @@ impl Driver {
         Self { late_replies: false, in_flight_max, queued_max: Some(CONNECTS_QUEUED_MAX) }
     }
 
+    /// Unanswered probes that may go to all hosts at once before their rate counts. Packets are sent and heard in batches,
+    /// so more of them are on their way at a time.
+    pub(super) const fn silence_burst(self) -> u32 {
+        if self.late_replies { 8000 } else { 1000 }
+    }
+
     /// A driver that sends packets and hears every answer; the plan counts time-outs by itself.
     #[must_use]
     pub const fn raw(in_flight_max: usize) -> Self {

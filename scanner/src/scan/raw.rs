@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::{Instant, SystemTime};
 
 use foldhash::HashMap;
-use nsock::{EventId, Filter, Io, IodId, IpVersion, PcapOptions, Pool};
+use nsock::{Filter, Io, IodId, IpVersion, PcapOptions, Pool};
 use thiserror::Error;
 
 use super::{Presumed, Scan};
@@ -132,8 +132,6 @@ pub struct Raw {
     started: Instant,
     /// Sends that failed and were told of.
     failures_told: u32,
-    /// Strikes when the packets that came together are read.
-    burst_end: Option<EventId>,
     /// When the kernel was last asked what it had no room for.
     drops_asked: Instant,
     /// Most probes that may wait for an answer.
@@ -193,7 +191,6 @@ impl Raw {
             clock,
             started,
             failures_told: 0,
-            burst_end: None,
             drops_asked: clock.0,
             in_flight_max: in_flight_max(limits::receive_room(BUFFER_BYTES)),
         })
@@ -362,11 +359,8 @@ impl Scan {
     }
 
     /// Gives back the sockets.
-    pub(super) fn close_raw(&mut self, io: &mut Io<Self>) {
-        let Some(raw) = &mut self.raw else { return };
-        if let Some(timer) = raw.burst_end.take() {
-            io.forget(timer);
-        }
+    pub(super) fn close_raw(&self, io: &mut Io<Self>) {
+        let Some(raw) = &self.raw else { return };
         for iod in [raw.capture, raw.outboxes.frames.iod, raw.outboxes.v4.iod, raw.outboxes.v6.iod] {
             io.iod_delete(iod);
         }

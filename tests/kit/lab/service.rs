@@ -1,8 +1,17 @@
 //! A program of the system that runs beside a test.
 
 use std::io::{self, BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How often, and how many times, a program is asked whether it is ready.
+const CONNECT_AGAIN: Duration = Duration::from_millis(20);
+const CONNECTS_MAX: usize = 500;
 
 /// A running program; dropping it kills it.
 #[derive(Debug)]
@@ -42,11 +51,33 @@ impl Service {
         }
         Err(io::Error::other(format!("{command:?} ended before it was ready: {}", said.trim())))
     }
+
+    /// Starts a program that is ready when it accepts connections at `address`.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or does not accept connections within some seconds.
+    pub fn start_at(mut command: Command, address: SocketAddr) -> io::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let mut service = Self { child: command.spawn()? };
+        for _ in 0..CONNECTS_MAX {
+            if let Some(status) = service.child.try_wait()? {
+                return Err(io::Error::other(format!("{command:?} ended before it was ready: {status}")));
+            }
+            if TcpStream::connect(address).is_ok() {
+                return Ok(service);
+            }
+            thread::sleep(CONNECT_AGAIN);
+        }
+        Err(io::Error::other(format!("{command:?} does not accept connections at {address}")))
+    }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Fails only when it has ended by itself.
+        // What it has started goes with it. Fails only when it has ended by itself, or is in our own group.
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ended = kill_process_group(group, Signal::KILL);
+        }
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }

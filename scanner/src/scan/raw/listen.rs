@@ -70,6 +70,20 @@ impl Scan {
         self.note(io, &heard, mac, heard_at);
     }
 
+    /// Asks the plan for more when the other packets that are there have been heard too: one at a time, each answer would
+    /// send one probe, by a system call of its own. With a trace, where each has its own anyway, at once.
+    fn pump_soon(&mut self, io: &mut Io<Self>) {
+        if self.raw.as_ref().is_some_and(|raw| raw.setup.trace.is_some()) {
+            return self.pump(io);
+        }
+        if !std::mem::replace(&mut self.pump_is_due, true) {
+            let _unnamed = io.timer_create(Duration::ZERO, |scan: &mut Self, io, _| {
+                scan.pump_is_due = false;
+                scan.pump(io);
+            });
+        }
+    }
+
     /// Takes what a packet says into account.
     fn note(&mut self, io: &mut Io<Self>, heard: &Heard, mac: Option<MacAddress>, heard_at: Instant) {
         let Some(raw) = &mut self.raw else { return };
@@ -85,24 +99,7 @@ impl Scan {
         raw.learn_way(heard, known.target, mac);
         self.plan.handle_reply_heard_at(io.now(), heard_at, id, known.verdict);
         self.mind_drops(io, heard_at);
-        self.pump_after_burst(io);
-    }
-
-    /// Asks the plan what to send when the packets that came together are read, so that what it says leaves together.
-    /// With a trace at once: what comes after the answer that ends a stage is none of that stage.
-    fn pump_after_burst(&mut self, io: &mut Io<Self>) {
-        let Some(raw) = &mut self.raw else { return };
-        if raw.setup.trace.is_some() {
-            return self.pump(io);
-        }
-        if raw.burst_end.is_none() {
-            raw.burst_end = Some(io.timer_create(Duration::ZERO, |scan: &mut Self, io, _| {
-                if let Some(raw) = &mut scan.raw {
-                    raw.burst_end = None;
-                }
-                scan.pump(io);
-            }));
-        }
+        self.pump_soon(io);
     }
 
     /// If the kernel had no room for answers, fewer are asked for at a time.

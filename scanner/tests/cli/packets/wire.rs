@@ -37,8 +37,13 @@ fn tshark_sees_every_packet_of_the_trace_with_right_checksums_and_no_other() {
     let mut said = BufReader::new(tcpdump.stderr.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().contains("listening on")));
     let done = wire.network.scan(&format!("-n -sS --packet-trace -p1-40 {PLAIN}")).expect(0);
-    // The kernel hands frames to tcpdump in its own time.
-    std::thread::sleep(Duration::from_millis(500));
+    // The kernel hands frames to tcpdump in its own time; on a busy machine that is long after they went by.
+    let length = || std::fs::metadata(&file).map_or(0, |known| known.len());
+    let mut before = 0;
+    while length() > before || before == 0 {
+        before = length();
+        std::thread::sleep(Duration::from_millis(1500));
+    }
     tcpdump.kill().unwrap();
     tcpdump.wait().unwrap();
 
