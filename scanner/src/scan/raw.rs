@@ -132,8 +132,8 @@ pub struct Raw {
     started: Instant,
     /// Sends that failed and were told of.
     failures_told: u32,
-    /// When the kernel was last asked what it had no room for.
-    drops_asked: Instant,
+    /// When drops and clocks were last looked at.
+    checked: Instant,
     /// Most probes that may wait for an answer.
     in_flight_max: usize,
 }
@@ -174,8 +174,7 @@ impl Raw {
             tries_max: 0,
             stage: 0,
         };
-        #[expect(clippy::disallowed_methods, reason = "both clocks at one moment")]
-        let clock = (Instant::now(), SystemTime::now());
+        let clock = both_clocks();
         let mut crafter = Crafter::new(&setup.options, random);
         let mut setup = setup;
         crafter.settle_decoys(&mut setup.options.decoys);
@@ -191,7 +190,7 @@ impl Raw {
             clock,
             started,
             failures_told: 0,
-            drops_asked: clock.0,
+            checked: clock.0,
             in_flight_max: in_flight_max(limits::receive_room(BUFFER_BYTES)),
         })
     }
@@ -341,6 +340,11 @@ impl Raw {
             })
             .collect()
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the same moment by both clocks")]
+fn both_clocks() -> (Instant, SystemTime) {
+    (Instant::now(), SystemTime::now())
 }
 
 /// The protocol number with which the system takes whole packets, header and all (raw(7)).

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nsock::{Event, Io, Packet};
 
 use super::super::{Scan, Stage};
-use super::{READS, Raw};
+use super::{READS, Raw, both_clocks};
 use crate::mac::MacAddress;
 use crate::packet::line::{Direction, Line, Subject as Shown};
 use crate::packet::view::{Arp, Icmp, IpPacket, quoted_ports};
@@ -19,8 +19,8 @@ use crate::verdict::{IcmpError, IcmpVersion};
 /// Bytes of a cooked capture before the network layer, and where the sender's address and the type stand.
 const COOKED: usize = 16;
 
-/// How often the kernel is asked what it had no room for.
-const DROPS_EVERY: Duration = Duration::from_secs(1);
+/// How often the kernel is asked what it had no room for, and what time it is.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 impl Scan {
     /// Begins to read what is captured.
@@ -98,17 +98,20 @@ impl Scan {
         let Some(id) = id else { return };
         raw.learn_way(heard, known.target, mac);
         self.plan.handle_reply_heard_at(io.now(), heard_at, id, known.verdict);
-        self.mind_drops(io, heard_at);
+        self.check_now_and_then(io);
         self.pump_soon(io);
     }
 
-    /// If the kernel had no room for answers, fewer are asked for at a time.
-    fn mind_drops(&mut self, io: &mut Io<Self>, now: Instant) {
+    /// If the kernel had no room for answers, fewer are asked for at a time; and if somebody sets the wall clock, by
+    /// which the kernel stamps packets, that is noticed.
+    fn check_now_and_then(&mut self, io: &mut Io<Self>) {
+        let now = io.now();
         let Some(raw) = &mut self.raw else { return };
-        if now.saturating_duration_since(raw.drops_asked) < DROPS_EVERY {
+        if now.saturating_duration_since(raw.checked) < CHECK_EVERY {
             return;
         }
-        raw.drops_asked = now;
+        raw.checked = now;
+        raw.clock = both_clocks();
         if let Ok(stats) = io.iod_pcap_stats(raw.capture)
             && stats.dropped > raw.counts.dropped
         {
