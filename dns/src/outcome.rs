@@ -25,6 +25,8 @@ pub struct Answer {
     pub tries: u8,
     /// From the request to this answer.
     pub elapsed: Duration,
+    /// From the query to the response, if a server answered.
+    pub round_trip: Option<Duration>,
     /// How long the outcome may be kept, if someone said so.
     pub time_to_live: Option<Duration>,
 }
@@ -60,6 +62,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The response code of the server that decided, if one did (RFC 6895 2.3): 0 for names and addresses.
+    #[must_use]
+    pub const fn response_code(&self) -> Option<u16> {
+        match self {
+            Self::Addresses(_) | Self::Names(_) | Self::NoData => Some(0),
+            Self::NoSuchName => Some(3),
+            Self::Refused => Some(5),
+            Self::ServerFailure(ServerFault::Rcode(code)) => Some(*code),
+            _ => None,
+        }
+    }
+
     /// Returns true for an answer that another try could not change: found, absent, or nothing to ask.
     #[must_use]
     pub const fn is_final(&self) -> bool {
@@ -118,7 +132,7 @@ pub enum ServerFault {
     EndlessAlias,
     /// A response code other than NOERROR and NXDOMAIN; SERVFAIL is 2 (RFC 6895 2.3).
     Rcode(u16),
-    /// The answer does not fit a datagram.
+    /// The answer does not fit a datagram, and the server does not answer by TCP.
     Truncated,
 }
 
@@ -126,7 +140,7 @@ impl fmt::Display for ServerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::EndlessAlias => "aliases without an end",
-            Self::Truncated => "the answer does not fit a datagram",
+            Self::Truncated => "the answer does not fit a datagram, and there is none by TCP",
             Self::Rcode(1) => "FORMERR",
             Self::Rcode(2) => "SERVFAIL",
             Self::Rcode(4) => "NOTIMP",
@@ -156,6 +170,18 @@ impl SystemError {
     #[must_use]
     pub const fn kind(&self) -> io::ErrorKind {
         self.kind
+    }
+
+    /// Returns true if the error is the end of a connection: the other side closed or reset it, or never took it.
+    pub(crate) const fn is_end_of_stream(&self) -> bool {
+        matches!(
+            self.kind,
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::TimedOut
+        )
     }
 
     /// Returns true if the error says that this server cannot be reached, or is not there; false for trouble of this

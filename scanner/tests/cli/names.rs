@@ -11,8 +11,8 @@ use crate::support::{Run, scanner};
 /// A server that calls every address by these labels.
 fn liar(at: SocketAddr, labels: &'static [&'static [u8]]) -> UdpServer {
     UdpServer::start_at(at, move |query, _| {
-        let mut answer = query.to_vec();
-        (answer[2], answer[3], answer[7]) = (0x81, 0x80, 1);
+        let mut answer = query[..testkit::question_end(query).unwrap()].to_vec();
+        (answer[2], answer[3], answer[7], answer[11]) = (0x81, 0x80, 1, 0);
         let mut name: Vec<u8> = labels
             .iter()
             .flat_map(|label| [&[u8::try_from(label.len()).unwrap()], *label].concat())
