@@ -113,7 +113,7 @@ pub use config::{BUDGET_DEFAULT, Config, ConfigError, Counters, Rotation, WINDOW
 pub use driver::{Driver, SCOPE, TIMER_SCOPE};
 pub use hosts::{HOSTS_NAMES_MAX, Hosts};
 pub use name::{Escaped, HostName, InvalidName, LABEL_BYTES_MAX, NAME_BYTES_MAX};
-pub use outcome::{Answer, Outcome, ServerFault, Source, SystemError};
+pub use outcome::{Answer, Explained, Outcome, ServerFault, Source, SystemError};
 pub use query::{TRIES_MAX, Transport};
 pub use request::{Family, Request, RequestId};
 pub use resolv_conf::{NOTES_MAX, NameServer, Note, Problem, ResolvConf, SEARCH_MAX, SERVERS_MAX};

@@ -89,6 +89,9 @@ fn host(report: &HostReport) -> Value {
             host.insert(key.to_owned(), name.as_str().into());
         }
     }
+    if !report.other_dns_names.is_empty() {
+        host.insert("other_dns_names".to_owned(), report.other_dns_names.clone().into());
+    }
     if let Some(mac) = report.mac {
         host.insert("mac".to_owned(), mac.to_string().into());
     }
