@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use domain::base::Message;
 use domain::base::iana::Opcode;
 
-use crate::message::{Asked, Reply, Unusable, is_about, read_reply};
+use crate::capability::{Cookies, Dress};
+use crate::message::{Asked, Reply, Unusable, cookies, has_letters, is_about, is_bare_complaint, read_reply};
 
 /// Why a datagram was thrown away. The question it may have been meant for stays open.
 ///
@@ -33,6 +34,12 @@ pub enum Discard {
     /// It does not repeat the question that was asked: name, type and class, and no other.
     #[error("it is about another question")]
     OtherQuestion,
+    /// It repeats the question, but in letters of another case than the query had them.
+    #[error("it has the question in other letters")]
+    OtherLetters,
+    /// It has no cookie, though this server gives one, or another than was sent.
+    #[error("it has not the cookie that was sent")]
+    OtherCookie,
     /// Its answer cannot be read, and nothing useful came before the damage.
     #[error("its answer is malformed")]
     Damaged,
@@ -48,6 +55,23 @@ pub(crate) struct Accepted<T> {
     pub(crate) question: T,
     /// What it says.
     pub(crate) reply: Reply,
+    /// The cookies in it; the client's is the one that was sent.
+    pub(crate) cookies: Option<Cookies>,
+}
+
+/// What the answer to a query has to have.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected<'a> {
+    /// The question.
+    pub(crate) asked: &'a Asked,
+    /// How the query was dressed.
+    pub(crate) dress: Dress,
+    /// The cookies it was sent with.
+    pub(crate) cookies: Option<Cookies>,
+    /// The server gives cookies back.
+    pub(crate) is_cookie_due: bool,
+    /// The server gives letters back as they were sent.
+    pub(crate) is_letter_true: bool,
 }
 
 /// Runs the checks. `server` is whom the socket belongs to; `open` gives the question that waits under an id on this
@@ -56,25 +80,40 @@ pub(crate) fn accept<'a, T>(
     server: SocketAddr,
     from: SocketAddr,
     bytes: &[u8],
-    open: impl FnOnce(u16) -> Option<(T, &'a Asked)>,
+    open: impl FnOnce(u16) -> Option<(T, Expected<'a>)>,
 ) -> Result<Accepted<T>, Discard> {
     if !is_same_sender(server, from) {
         return Err(Discard::OtherSender);
     }
     let message = Message::from_slice(bytes).map_err(|_| Discard::Short)?;
     let header = message.header();
-    let (question, asked) = open(header.id()).ok_or(Discard::UnknownId)?;
+    let (question, expected) = open(header.id()).ok_or(Discard::UnknownId)?;
+    let Expected { asked, dress, .. } = expected;
     if !header.qr() || header.opcode() != Opcode::QUERY {
         return Err(Discard::NotAResponse);
+    }
+    if dress.has_opt && is_bare_complaint(message) {
+        return Ok(Accepted { question, reply: Reply::Unextended, cookies: None });
     }
     if !is_about(message, asked) {
         return Err(Discard::OtherQuestion);
     }
-    let reply = read_reply(message, asked).map_err(|why| match why {
+    if expected.is_letter_true && !has_letters(bytes, asked, dress.letters) {
+        return Err(Discard::OtherLetters);
+    }
+    let cookies = if dress.has_opt { cookies(message) } else { None };
+    let is_ours = match &cookies {
+        Some(cookies) => expected.cookies.is_some_and(|sent| sent.client == cookies.client),
+        None => !(dress.has_opt && expected.is_cookie_due),
+    };
+    if !is_ours {
+        return Err(Discard::OtherCookie);
+    }
+    let reply = read_reply(message, asked, dress.has_opt).map_err(|why| match why {
         Unusable::Damaged => Discard::Damaged,
         Unusable::Unrelated => Discard::Unrelated,
     })?;
-    Ok(Accepted { question, reply })
+    Ok(Accepted { question, reply, cookies })
 }
 
 /// Compares address and port, and the scope where both sides know one; the flow label of IPv6 is not an identity.

@@ -1,6 +1,8 @@
 //! What a resolver is told at its start, and what it counts.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::cache::CACHE_ENTRIES_DEFAULT;
@@ -8,10 +10,13 @@ use crate::hosts::Hosts;
 use crate::outcome::Outcome;
 use crate::query::TRIES_MAX;
 use crate::resolv_conf::{ResolvConf, SERVERS_MAX};
-use crate::server::TRY_TIMEOUT_MAX;
+use crate::server::{TRY_TIMEOUT_MAX, WINDOW_MAX};
 
 /// Time a request gets from its first datagram to its outcome (`spec/dns.md` 4.1.5).
 pub const BUDGET_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Largest window that can be asked for: at most 32 sockets share it, and each has 65,536 ids.
+pub const WINDOW_LIMIT: u32 = 4096;
 
 /// How a [`Resolver`](crate::Resolver) works.
 ///
@@ -27,6 +32,9 @@ pub const BUDGET_DEFAULT: Duration = Duration::from_secs(5);
 pub struct Config {
     /// Whom to ask, best first; repeated ones are dropped. May be empty: then only the hosts file answers.
     pub servers: Vec<SocketAddr>,
+    /// Servers of that list that are asked by TCP alone, as `options use-vc` wants of all. Of the others only what does
+    /// not fit a datagram is.
+    pub by_tcp: BTreeSet<SocketAddr>,
     /// Names that need no server.
     pub hosts: Hosts,
     /// Which server gets a new question.
@@ -39,6 +47,10 @@ pub struct Config {
     pub budget: Duration,
     /// Answers kept; 0 keeps none.
     pub cache_entries_max: usize,
+    /// Queries in flight to one server at once, from 1 to [`WINDOW_LIMIT`].
+    pub window_max: u32,
+    /// Queries sent in a second, to all servers together; `None` for as many as they take.
+    pub rate_max: Option<NonZeroU32>,
 }
 
 /// Which server gets a new question. A retry always goes to the next one in the list.
@@ -58,16 +70,19 @@ impl Config {
     pub fn new(servers: Vec<SocketAddr>) -> Self {
         Self {
             servers,
+            by_tcp: BTreeSet::new(),
             hosts: Hosts::default(),
             rotation: Rotation::InOrder,
             tries_max: TRIES_MAX,
             try_timeout_max: TRY_TIMEOUT_MAX,
             budget: BUDGET_DEFAULT,
             cache_entries_max: CACHE_ENTRIES_DEFAULT,
+            window_max: WINDOW_MAX,
+            rate_max: None,
         }
     }
 
-    /// Takes over `timeout`, `attempts` and `rotate`, where the file sets them. The servers are left alone, for their
+    /// Takes over `timeout`, `attempts`, `rotate` and `use-vc`, where the file sets them. The servers are left alone, for their
     /// scopes have to be resolved first. The time-outs in use adapt to each server, so `timeout` is an upper bound, and
     /// the budget of a request goes before it.
     #[must_use]
@@ -81,6 +96,9 @@ impl Config {
         }
         if conf.rotate {
             self.rotation = Rotation::Spread;
+        }
+        if conf.use_tcp {
+            self.by_tcp.extend(&self.servers);
         }
         self
     }
@@ -98,6 +116,7 @@ impl Config {
         }
         self.servers = servers;
         self.tries_max = self.tries_max.clamp(1, TRIES_MAX);
+        self.window_max = self.window_max.clamp(1, WINDOW_LIMIT);
         Ok(self)
     }
 }

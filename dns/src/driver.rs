@@ -1,19 +1,26 @@
 //! The resolver on an event pool: the only file that knows `nsock`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::time::Instant;
 
-use nsock::{Connected, Event, EventId, Failure, Io, IodId, Received, ScopeId, Sent, SocketOptions};
+use nsock::{
+    Connected, Datagram, Datagrams, Destination, Event, EventId, Failure, Io, IodId, Received, ScopeId, Sent,
+    SocketOptions,
+};
 
-use crate::{Answer, Full, Request, RequestId, Resolver, SocketId, Transmit, TransmitId};
+use crate::{Answer, Full, Request, RequestId, Resolver, SocketId, Transmit, TransmitId, Transport};
 
 /// The label of the scope that the IODs and events of look-ups are made in.
 pub const SCOPE: &str = "dns";
 
 /// The label of the scope of the one timer, so that look-ups look as in the transcripts: nsock's resolver has none.
 pub const TIMER_SCOPE: &str = "dns-timer";
+
+/// Queries due at once on one socket from which on they leave by one system call, and answers are taken by one. A few
+/// names look as in the transcripts: one line for each datagram.
+const BATCH_MIN: usize = 8;
 
 /// A [`Resolver`] attached to its caller's pool.
 ///
@@ -136,8 +143,13 @@ impl<S: 'static> Driver<S> {
         let now = io.now();
         let scope = self.scope;
         io.with_scope(scope, |io| {
+            // By socket, each in its order.
+            let mut due: BTreeMap<SocketId, Vec<Transmit>> = BTreeMap::new();
             while let Some(transmit) = self.resolver.poll_transmit(now) {
-                self.send(io, &transmit);
+                due.entry(transmit.socket).or_default().push(transmit);
+            }
+            for transmits in due.values() {
+                self.send(io, transmits);
             }
             while let Some(socket) = self.resolver.poll_close() {
                 if let Some(iod) = self.sockets.remove(&socket) {
@@ -152,27 +164,55 @@ impl<S: 'static> Driver<S> {
         }
     }
 
-    fn send(&mut self, io: &mut Io<S>, transmit: &Transmit) {
+    /// Sends what is due on one socket.
+    fn send(&mut self, io: &mut Io<S>, transmits: &[Transmit]) {
+        let Some(first) = transmits.first() else { return };
         let pick = self.pick;
-        let (id, socket) = (transmit.id, transmit.socket);
-        let iod = match self.sockets.get(&socket) {
+        let iod = match self.sockets.get(&first.socket) {
             Some(&iod) => iod,
-            None => {
-                let iod = io.iod_new();
-                self.sockets.insert(socket, iod);
-                io.iod_set_options(iod, self.options.clone());
-                io.connect_udp(iod, transmit.address, move |state, io, event| {
-                    pick(state).connected(io, socket, event);
-                    deliver(state, io, pick);
-                });
-                io.read(iod, None, move |state, io, event| received(state, io, pick, socket, event));
-                iod
-            }
+            None => self.open(io, first),
         };
-        io.write(iod, &transmit.bytes, None, move |state, io, event| {
-            pick(state).sent(io, id, event);
+        if first.transport == Transport::Udp && transmits.len() >= BATCH_MIN {
+            let datagrams: Vec<_> =
+                transmits.iter().map(|transmit| Datagram::new(Destination::Peer, &transmit.bytes)).collect();
+            let ids: Vec<_> = transmits.iter().map(|transmit| transmit.id).collect();
+            io.send_batch(iod, &datagrams, None, move |state: &mut S, io, event| {
+                pick(state).sent(io, &ids, event);
+                deliver(state, io, pick);
+            });
+            return;
+        }
+        for transmit in transmits {
+            let id = transmit.id;
+            io.write(iod, &transmit.bytes, None, move |state, io, event| {
+                pick(state).sent(io, &[id], event);
+                deliver(state, io, pick);
+            });
+        }
+    }
+
+    /// Opens a socket that the resolver has promised itself.
+    fn open(&mut self, io: &mut Io<S>, transmit: &Transmit) -> IodId {
+        let pick = self.pick;
+        let socket = transmit.socket;
+        let iod = io.iod_new();
+        self.sockets.insert(socket, iod);
+        io.iod_set_options(iod, self.options.clone());
+        let connected = move |state: &mut S, io: &mut Io<S>, event| {
+            pick(state).connected(io, socket, event);
             deliver(state, io, pick);
-        });
+        };
+        match transmit.transport {
+            Transport::Udp => {
+                io.connect_udp(iod, transmit.address, connected);
+                io.read(iod, None, move |state, io, event| received(state, io, pick, socket, event));
+            }
+            Transport::Tcp => {
+                io.connect_tcp(iod, transmit.address, None, connected);
+                io.read(iod, None, move |state, io, event| streamed(state, io, pick, socket, event));
+            }
+        }
+        iod
     }
 
     fn connected(&mut self, io: &mut Io<S>, socket: SocketId, event: Event<Connected>) {
@@ -182,10 +222,23 @@ impl<S: 'static> Driver<S> {
         }
     }
 
-    fn sent(&mut self, io: &mut Io<S>, id: TransmitId, event: Event<Sent>) {
+    fn sent(&mut self, io: &mut Io<S>, ids: &[TransmitId], event: Event<Sent>) {
         if let Err(failure) = event.outcome {
-            self.resolver.handle_send_failure(io.now(), id, &system_error(failure));
+            let error = system_error(failure);
+            for &id in ids {
+                self.resolver.handle_send_failure(io.now(), id, &error);
+            }
             self.pump(io);
+        }
+    }
+
+    /// Waits for the next datagram of a socket, or for many where many are due.
+    fn read_on(&self, io: &mut Io<S>, iod: IodId, socket: SocketId) {
+        let pick = self.pick;
+        if self.resolver.waiting_at(socket) >= BATCH_MIN {
+            io.read_batch(iod, None, move |state, io, event| received_many(state, io, pick, socket, event));
+        } else {
+            io.read(iod, None, move |state, io, event| received(state, io, pick, socket, event));
         }
     }
 
@@ -224,11 +277,58 @@ fn received<S: 'static>(
     let driver = pick(state);
     match event.outcome {
         Ok(got) => {
-            io.read(iod, None, move |state, io, event| received(state, io, pick, socket, event));
+            driver.read_on(io, iod, socket);
             if let Some(from) = got.from.or_else(|| io.iod_peer(iod)) {
                 // What is discarded is counted by the resolver; nothing else is to be done about it.
                 let _ = driver.resolver.handle_datagram(io.now(), socket, from, &got.bytes);
             }
+        }
+        Err(failure) => driver.resolver.handle_socket_failure(io.now(), socket, &system_error(failure)),
+    }
+    driver.pump(io);
+    deliver(state, io, pick);
+}
+
+/// Many datagrams have come.
+fn received_many<S: 'static>(
+    state: &mut S,
+    io: &mut Io<S>,
+    pick: Pick<S>,
+    socket: SocketId,
+    event: Event<Datagrams>,
+) {
+    let iod = event.iod;
+    let driver = pick(state);
+    match event.outcome {
+        Ok(got) => {
+            driver.read_on(io, iod, socket);
+            let (now, peer) = (io.now(), io.iod_peer(iod));
+            for (from, bytes) in got.iter() {
+                if let Some(from) = from.or(peer) {
+                    let _ = driver.resolver.handle_datagram(now, socket, from, bytes);
+                }
+            }
+        }
+        Err(failure) => driver.resolver.handle_socket_failure(io.now(), socket, &system_error(failure)),
+    }
+    driver.pump(io);
+    deliver(state, io, pick);
+}
+
+/// Bytes of a connection have come.
+fn streamed<S: 'static>(
+    state: &mut S,
+    io: &mut Io<S>,
+    pick: Pick<S>,
+    socket: SocketId,
+    event: Event<Received>,
+) {
+    let iod = event.iod;
+    let driver = pick(state);
+    match event.outcome {
+        Ok(got) => {
+            io.read(iod, None, move |state, io, event| streamed(state, io, pick, socket, event));
+            driver.resolver.handle_stream(io.now(), socket, &got.bytes);
         }
         Err(failure) => driver.resolver.handle_socket_failure(io.now(), socket, &system_error(failure)),
     }
@@ -248,9 +348,10 @@ fn deliver<S: 'static>(state: &mut S, io: &mut Io<S>, pick: Pick<S>) {
 
 /// The system's error behind a failure of an event.
 fn system_error(failure: Failure) -> io::Error {
-    match failure.errno() {
-        Some(errno) => io::Error::from_raw_os_error(errno),
-        None => io::Error::other(failure),
+    match (failure, failure.errno()) {
+        (_, Some(errno)) => io::Error::from_raw_os_error(errno),
+        (Failure::Eof, _) => io::ErrorKind::UnexpectedEof.into(),
+        _ => io::Error::other(failure),
     }
 }
 

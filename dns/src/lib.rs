@@ -72,10 +72,23 @@
 //! | domains of a search list | 32 | [`SEARCH_MAX`] |
 //! | bytes of a name; of a label | 253; 63 | [`NAME_BYTES_MAX`], [`LABEL_BYTES_MAX`] |
 //!
-//! An answer too large for a datagram is not fetched: it counts as a failure of that server.
+//! | connections per server; queries waiting at one | 1; 512 | |
+//!
+//! # What keeps forged answers out
+//!
+//! Someone who sees no packet has to guess, for each query anew, its id (16 bits), its port (about 14.8 bits on Linux)
+//! and the case of the letters of its name: 10 bits for the reverse name of an IPv4 address, about 18 for that of an
+//! IPv6 address, one for each letter of a host name. For an IPv4 address that is one chance in 2^40.8 per forged
+//! datagram: ten thousand of them for each of a million names succeed once in two hundred runs of that size. With a
+//! server that does cookies (RFC 7873) it is one in 2^104.8. The very first query to a server is plain, and so has one in 2^30.8;
+//! a server that does not keep the letters has the same for all, and is asked by TCP for the first two names.
+//!
+//! A datagram that fails a check is never the end of a wait. After eight of them for one name, that name is asked for by
+//! TCP.
 
 mod accept;
 mod cache;
+mod capability;
 mod config;
 mod driver;
 mod hosts;
@@ -88,6 +101,7 @@ mod resolv_conf;
 mod resolver;
 mod server;
 mod sockets;
+mod stream;
 mod system;
 #[cfg(test)]
 mod testing;
@@ -95,12 +109,12 @@ mod text;
 
 pub use accept::Discard;
 pub use cache::CACHE_ENTRIES_DEFAULT;
-pub use config::{BUDGET_DEFAULT, Config, ConfigError, Counters, Rotation};
+pub use config::{BUDGET_DEFAULT, Config, ConfigError, Counters, Rotation, WINDOW_LIMIT};
 pub use driver::{Driver, SCOPE, TIMER_SCOPE};
 pub use hosts::{HOSTS_NAMES_MAX, Hosts};
 pub use name::{Escaped, HostName, InvalidName, LABEL_BYTES_MAX, NAME_BYTES_MAX};
-pub use outcome::{Answer, Outcome, ServerFault, Source, SystemError};
-pub use query::TRIES_MAX;
+pub use outcome::{Answer, Explained, Outcome, ServerFault, Source, SystemError};
+pub use query::{TRIES_MAX, Transport};
 pub use request::{Family, Request, RequestId};
 pub use resolv_conf::{NOTES_MAX, NameServer, Note, Problem, ResolvConf, SEARCH_MAX, SERVERS_MAX};
 pub use resolver::{Full, REQUESTS_MAX, Resolver, Transmit};

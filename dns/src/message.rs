@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use domain::base::iana::{Class, Rcode, Rtype};
 use domain::base::message_builder::MessageBuilder;
-use domain::base::name::ParsedName;
+use domain::base::name::{Name, ParsedName, ToLabelIter, ToName};
+use domain::base::opt::cookie::Cookie;
 use domain::base::{Message, ParseRecordData, ParsedRecord};
-use domain::rdata::{A, Aaaa, Cname, Ptr, Soa};
+use domain::rdata::{A, Aaaa, Cname, Dname, Ptr, Soa};
 
+use crate::capability::{Cookies, Letters};
 use crate::name::HostName;
 use crate::outcome::ServerFault;
 
@@ -21,8 +23,21 @@ const RECORDS_READ_MAX: usize = 1024;
 /// Aliases followed inside one answer, and questions asked anew for the last of them (`spec/dns.md` 4.1.12).
 pub(crate) const ALIASES_MAX: usize = 10;
 
-/// Header (12) + type (2) + class (2) + the longest name (255), RFC 1035 4.1.
-const QUERY_BYTES_MAX: usize = 271;
+/// Header (12) + type (2) + class (2) + the longest name (255), RFC 1035 4.1; and an OPT record (11) with a cookie (4 +
+/// 8 + 32), RFC 7873 4.
+const QUERY_BYTES_MAX: usize = 271 + 55;
+
+/// What this side takes in one datagram: no larger one is sure to arrive whole (DNS Flag Day 2020).
+const DATAGRAM_BYTES: u16 = 1232;
+
+/// Bytes of a message's header; the question begins behind them (RFC 1035 4.1.1).
+const HEADER_BYTES: usize = 12;
+
+/// FORMERR, NOTIMP, and the codes of EDNS and cookies (RFC 6895 2.3, RFC 7873 8).
+const FORMERR: u16 = 1;
+const NOTIMP: u16 = 4;
+const BADVERS: u16 = 16;
+const BADCOOKIE: u16 = 23;
 
 /// What is asked about a name.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -60,6 +75,8 @@ pub(crate) struct Asked {
 pub(crate) enum Reply {
     /// The answer lies behind this name, which has to be asked for.
     Alias(HostName),
+    /// The server wants the cookie that comes with this, and is to be asked again.
+    BadCookie,
     /// This server cannot answer; another may.
     Failure(ServerFault),
     /// Records, at least one, and how long they may be kept.
@@ -68,6 +85,10 @@ pub(crate) enum Reply {
     NoData(Option<Duration>),
     /// There is no such name; kept as long as the zone says, if it says.
     NoSuchName(Option<Duration>),
+    /// The answer does not fit a datagram; these records did.
+    Truncated(Option<Records>),
+    /// The server does not understand EDNS, and is to be asked again without.
+    Unextended,
 }
 
 /// Records that answer a question.
@@ -88,8 +109,9 @@ pub(crate) enum Unusable {
     Unrelated,
 }
 
-/// Writes a plain query: RD set, one question, nothing else. 44 bytes for `103.1.168.192.in-addr.arpa`.
-pub(crate) fn build_query(id: u16, asked: &Asked) -> Vec<u8> {
+/// Writes a query: RD set, one question, and with cookies an OPT record. Without them and with letters as asked it is
+/// the plain one of the transcripts: 44 bytes for `103.1.168.192.in-addr.arpa`.
+pub(crate) fn build_query(id: u16, asked: &Asked, letters: Letters, cookies: Option<Cookies>) -> Vec<u8> {
     let mut builder = MessageBuilder::from_target(Vec::with_capacity(QUERY_BYTES_MAX))
         .expect("a vector takes the 12 bytes");
     builder.header_mut().set_id(id);
@@ -98,7 +120,57 @@ pub(crate) fn build_query(id: u16, asked: &Asked) -> Vec<u8> {
     builder
         .push((asked.name.as_wire(), asked.kind.rtype()))
         .expect("a vector takes one question of 259 bytes at most");
-    builder.finish()
+    let mut query = match cookies {
+        None => builder.finish(),
+        Some(Cookies { client, server }) => {
+            let mut builder = builder.additional();
+            builder
+                .opt(|opt| {
+                    opt.set_udp_payload_size(DATAGRAM_BYTES);
+                    opt.cookie(Cookie::new(client, server))
+                })
+                .expect("a vector takes one record of 55 bytes at most");
+            builder.finish()
+        }
+    };
+    if let Letters::Mixed(bits) = letters {
+        let name = HEADER_BYTES..HEADER_BYTES + usize::from(asked.name.as_wire().compose_len());
+        mix_letters(&mut query[name], bits);
+    }
+    query
+}
+
+/// Gives the letters of a name on the wire their case. A length is at most 63, which is no letter.
+fn mix_letters(name: &mut [u8], mut bits: u64) {
+    for letter in name.iter_mut().filter(|byte| byte.is_ascii_alphabetic()) {
+        *letter = if bits & 1 == 1 { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() };
+        bits = bits.rotate_right(1);
+    }
+}
+
+/// Returns true if a message that is about `asked` repeats the letters of the query exactly.
+pub(crate) fn has_letters(message: &[u8], asked: &Asked, letters: Letters) -> bool {
+    let Letters::Mixed(bits) = letters else { return true };
+    let mut name = asked.name.as_wire().as_slice().to_vec();
+    mix_letters(&mut name, bits);
+    message.get(HEADER_BYTES..HEADER_BYTES + name.len()) == Some(&name[..])
+}
+
+/// The cookies of a message.
+pub(crate) fn cookies(message: &Message<[u8]>) -> Option<Cookies> {
+    let cookie = message.opt()?.opt().cookie()?;
+    Some(Cookies { client: cookie.client(), server: cookie.server().cloned() })
+}
+
+/// Returns true if a message has no cookie at all: a server that does none, rather than one who guesses.
+pub(crate) fn is_without_cookie(bytes: &[u8]) -> bool {
+    Message::from_slice(bytes).is_ok_and(|message| cookies(message).is_none())
+}
+
+/// Returns true if a message says no more than that it could not read the query: old servers answer EDNS with a header.
+pub(crate) fn is_bare_complaint(message: &Message<[u8]>) -> bool {
+    let is_complaint = matches!(message.header().rcode(), Rcode::FORMERR | Rcode::NOTIMP);
+    is_complaint && message.header_counts().qdcount() == 0
 }
 
 /// Returns true if the one question of `message` is `asked`, ASCII case aside (RFC 4343).
@@ -110,16 +182,27 @@ pub(crate) fn is_about(message: &Message<[u8]>, asked: &Asked) -> bool {
     })
 }
 
-/// Says what a message that has the right question answers to it.
+/// Says what a message that has the right question answers to it. `has_opt` says whether the query had an OPT record,
+/// so that complaints about it can be told from failures.
 ///
 /// AD, CD, AA, RA and Z are not looked at, and records of other types are passed over: neither is a reason to lose an
 /// answer. Authority and additional sections are never a source of names.
-pub(crate) fn read_reply(message: &Message<[u8]>, asked: &Asked) -> Result<Reply, Unusable> {
-    match message.header().rcode() {
-        Rcode::NXDOMAIN => return Ok(Reply::NoSuchName(negative_ttl(message))),
-        Rcode::NOERROR if message.header().tc() => return Ok(Reply::Failure(ServerFault::Truncated)),
-        Rcode::NOERROR => {}
-        other => return Ok(Reply::Failure(ServerFault::Rcode(u16::from(other.to_int())))),
+pub(crate) fn read_reply(message: &Message<[u8]>, asked: &Asked, has_opt: bool) -> Result<Reply, Unusable> {
+    let code = message.opt_rcode().to_int();
+    match (code, has_opt) {
+        (0, _) => {}
+        (3, _) => return Ok(Reply::NoSuchName(negative_ttl(message))),
+        (FORMERR | NOTIMP | BADVERS, true) => return Ok(Reply::Unextended),
+        (BADCOOKIE, true) => return Ok(Reply::BadCookie),
+        _ => return Ok(Reply::Failure(ServerFault::Rcode(code))),
+    }
+    if message.header().tc() {
+        let answers = Answers::read(message, asked.kind);
+        let found = answers
+            .end_of_aliases(asked)
+            .and_then(|(last, ttl)| answers.found(&last, ttl, asked.kind))
+            .and_then(Reply::into_records);
+        return Ok(Reply::Truncated(found));
     }
     let answers = Answers::read(message, asked.kind);
     let Some((last, alias_ttl)) = answers.end_of_aliases(asked) else {
@@ -141,10 +224,21 @@ pub(crate) fn read_reply(message: &Message<[u8]>, asked: &Asked) -> Result<Reply
     Ok(Reply::NoData(ttl))
 }
 
+impl Reply {
+    fn into_records(self) -> Option<Records> {
+        match self {
+            Self::Found(records, _) => Some(records),
+            _ => None,
+        }
+    }
+}
+
 /// The records of an answer section that matter, gathered before they are put in order: an alias may stand behind its
 /// target.
 struct Answers<'a> {
     aliases: Vec<Held<'a, ParsedName<&'a [u8]>>>,
+    /// DNAME records: aliases of everything below a name (RFC 6672).
+    branches: Vec<Held<'a, ParsedName<&'a [u8]>>>,
     targets: Vec<Held<'a, Target>>,
     /// Records read, of any type.
     seen: usize,
@@ -170,8 +264,14 @@ enum Target {
 
 impl<'a> Answers<'a> {
     fn read(message: &'a Message<[u8]>, kind: Kind) -> Self {
-        let mut answers =
-            Self { aliases: Vec::new(), targets: Vec::new(), seen: 0, is_related: false, is_damaged: false };
+        let mut answers = Self {
+            aliases: Vec::new(),
+            branches: Vec::new(),
+            targets: Vec::new(),
+            seen: 0,
+            is_related: false,
+            is_damaged: false,
+        };
         let question = message.sole_question().map(|question| *question.qname());
         let (Ok(question), Ok(section)) = (question, message.answer()) else {
             answers.is_damaged = true;
@@ -180,7 +280,8 @@ impl<'a> Answers<'a> {
         for record in section.take(RECORDS_READ_MAX) {
             let taken = record.ok().and_then(|record| {
                 answers.seen += 1;
-                answers.is_related |= record.owner() == question;
+                // A DNAME belongs to all names below its owner.
+                answers.is_related |= question.ends_with(&record.owner());
                 answers.take(&record, kind)
             });
             if taken.is_none() {
@@ -200,6 +301,9 @@ impl<'a> Answers<'a> {
         if record.rtype() == Rtype::CNAME && self.aliases.len() < RECORDS_KEPT_MAX {
             let target = data::<Cname<ParsedName<&[u8]>>>(record)?.into_cname();
             self.aliases.push(Held { owner: record.owner(), data: target, ttl });
+        } else if record.rtype() == Rtype::DNAME && self.branches.len() < RECORDS_KEPT_MAX {
+            let target = data::<Dname<ParsedName<&[u8]>>>(record)?.into_dname();
+            self.branches.push(Held { owner: record.owner(), data: target, ttl });
         } else if record.rtype() == kind.rtype() && self.targets.len() < RECORDS_KEPT_MAX {
             let target = match kind {
                 Kind::A => Target::Address(data::<A>(record)?.addr().into()),
@@ -219,13 +323,35 @@ impl<'a> Answers<'a> {
         let mut last = asked.name.clone();
         let mut ttl = Duration::MAX;
         for _ in 0..=ALIASES_MAX {
-            let Some(alias) = self.aliases.iter().find(|alias| alias.owner == last.as_wire()) else {
-                return Some((last, ttl));
+            let alias = self.aliases.iter().find(|alias| alias.owner == last.as_wire());
+            let step = match alias {
+                Some(alias) => Some((HostName::from_wire(&alias.data), alias.ttl)),
+                // A record of the name itself goes before what is said of all names like it.
+                None if self.targets.iter().any(|target| target.owner == last.as_wire()) => None,
+                None => self.branch(&last)?,
             };
-            last = HostName::from_wire(&alias.data);
-            ttl = ttl.min(alias.ttl);
+            let Some((next, step_ttl)) = step else { return Some((last, ttl)) };
+            last = next;
+            ttl = ttl.min(step_ttl);
         }
         None
+    }
+
+    /// Where a DNAME record leads a name, if one does: servers may leave out the CNAME that says the same (RFC 6672
+    /// 3.1). The outer `None` is a name that would be too long.
+    fn branch(&self, name: &HostName) -> Option<Option<(HostName, Duration)>> {
+        let name = name.as_wire();
+        let is_below = |owner: &ParsedName<&[u8]>| name.ends_with(owner) && !name.name_eq(owner);
+        let Some(branch) = self.branches.iter().find(|branch| is_below(&branch.owner)) else {
+            return Some(None);
+        };
+        let kept = usize::from(name.compose_len() - branch.owner.compose_len());
+        let mut wire = name.as_slice().get(..kept)?.to_vec();
+        for label in branch.data.iter_labels() {
+            label.compose(&mut wire).ok()?;
+        }
+        let target = Name::from_octets(wire).ok()?;
+        Some(Some((HostName::from_wire(&target), branch.ttl)))
     }
 
     /// The records that belong to `owner`, if there are any.

@@ -34,8 +34,19 @@ impl HostName {
     /// # Errors
     ///
     /// Fails if the text is empty, has an empty label, a label over 63 bytes, over 253 bytes in all, or a character
-    /// other than ASCII letters, digits, `-` and `_` (a name in another script is asked for in its `xn--` form).
+    /// other than letters, digits, `-` and `_`. A name in another script becomes what DNS has for it, the `xn--` form
+    /// (UTS 46), or fails if that script does not allow it.
+    ///
+    /// ```
+    /// assert_eq!(dns::HostName::parse("Bücher.example")?.to_string(), "xn--bcher-kva.example");
+    /// # Ok::<(), dns::InvalidName>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        if !text.is_ascii() {
+            let foreign = text.chars().find(|found| !found.is_ascii()).unwrap_or_default();
+            let ascii = idna::domain_to_ascii_strict(text).map_err(|_| InvalidName::Character(foreign))?;
+            return Self::parse(&ascii);
+        }
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
             return Err(InvalidName::Empty);
@@ -288,7 +299,9 @@ mod tests {
         #[test]
         fn any_text_is_parsed_or_refused(text in "\\PC{0,300}") {
             if let Ok(name) = HostName::parse(&text) {
-                prop_assert_eq!(name.to_string(), text.strip_suffix('.').unwrap_or(&text));
+                let shown = name.to_string();
+                prop_assert_eq!(HostName::parse(&shown), Ok(name.clone()));
+                prop_assert!(!text.is_ascii() || shown == text.strip_suffix('.').unwrap_or(&text));
                 prop_assert!(!name.is_altered());
             }
         }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::name::{HostName, InvalidName};
-use crate::request::{Request, RequestId};
+use crate::request::{Family, Request, RequestId};
 use crate::server::ServerId;
 
 /// The end of one request. Every request that [`start`](crate::Resolver::start) took gets exactly one.
@@ -25,8 +25,78 @@ pub struct Answer {
     pub tries: u8,
     /// From the request to this answer.
     pub elapsed: Duration,
+    /// From the query to the response, if a server answered.
+    pub round_trip: Option<Duration>,
     /// How long the outcome may be kept, if someone said so.
     pub time_to_live: Option<Duration>,
+}
+
+impl Answer {
+    /// Writes one line that says what was asked, what came of it, and who said so after how many tries and how long.
+    /// `server` is the address of the server in [`source`](Self::source), if there is one.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use dns::{Config, Request, Resolver};
+    /// let mut resolver = Resolver::new(Config::new(vec![]), || 7)?;
+    /// resolver.start(Instant::now(), Request::Reverse("127.0.0.1".parse()?))?;
+    /// let answer = resolver.poll_answer().ok_or("no answer")?;
+    /// assert_eq!(answer.explained(None).to_string(), "DNS: 127.0.0.1 is localhost (hosts file)");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn explained(&self, server: Option<SocketAddr>) -> Explained<'_> {
+        Explained { answer: self, server }
+    }
+}
+
+/// The line of an [`Answer`]; made by [`Answer::explained`].
+#[derive(Clone, Copy, Debug)]
+pub struct Explained<'a> {
+    answer: &'a Answer,
+    server: Option<SocketAddr>,
+}
+
+impl fmt::Display for Explained<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answer = self.answer;
+        match &answer.request {
+            Request::Forward(name, family) => {
+                let kind = if *family == Family::V4 { "A" } else { "AAAA" };
+                // Whoever asked may have typed anything.
+                let name = HostName::parse(name).map_or_else(|_| "?".to_owned(), |name| name.to_string());
+                write!(f, "DNS: {name} ({kind})")?;
+            }
+            Request::Reverse(address) => write!(f, "DNS: {address}")?,
+        }
+        let is_found = matches!(answer.outcome, Outcome::Names(_) | Outcome::Addresses(_));
+        write!(f, "{} {} (", if is_found { " is" } else { ":" }, answer.outcome)?;
+        match (answer.source, self.server) {
+            (Source::Cache, _) => f.write_str("cache")?,
+            (Source::Hosts, _) => f.write_str("hosts file")?,
+            (Source::Resolver, _) => f.write_str("nobody answered")?,
+            (Source::Server(_), Some(server)) => write!(f, "{server}")?,
+            (Source::Server(id), None) => write!(f, "server {id}")?,
+        }
+        if answer.tries > 0 {
+            write!(f, ", {} {}", answer.tries, if answer.tries == 1 { "try" } else { "tries" })?;
+        }
+        if let Some(took) = answer.round_trip {
+            write!(f, ", {:.1} ms", took.as_secs_f64() * 1e3)?;
+        }
+        let is_said = matches!(answer.source, Source::Server(_));
+        if let Some(code) = answer.outcome.response_code().filter(|_| is_said) {
+            match code {
+                0 => f.write_str(", NOERROR")?,
+                3 => f.write_str(", NXDOMAIN")?,
+                code => write!(f, ", {}", ServerFault::Rcode(code))?,
+            }
+        }
+        if let Some(time) = answer.time_to_live {
+            write!(f, ", for {} s", time.as_secs())?;
+        }
+        f.write_str(")")
+    }
 }
 
 /// What came of a request.
@@ -60,6 +130,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The response code of the server that decided, if one did (RFC 6895 2.3): 0 for names and addresses.
+    #[must_use]
+    pub const fn response_code(&self) -> Option<u16> {
+        match self {
+            Self::Addresses(_) | Self::Names(_) | Self::NoData => Some(0),
+            Self::NoSuchName => Some(3),
+            Self::Refused => Some(5),
+            Self::ServerFailure(ServerFault::Rcode(code)) => Some(*code),
+            _ => None,
+        }
+    }
+
     /// Returns true for an answer that another try could not change: found, absent, or nothing to ask.
     #[must_use]
     pub const fn is_final(&self) -> bool {
@@ -118,7 +200,7 @@ pub enum ServerFault {
     EndlessAlias,
     /// A response code other than NOERROR and NXDOMAIN; SERVFAIL is 2 (RFC 6895 2.3).
     Rcode(u16),
-    /// The answer does not fit a datagram.
+    /// The answer does not fit a datagram, and the server does not answer by TCP.
     Truncated,
 }
 
@@ -126,7 +208,7 @@ impl fmt::Display for ServerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::EndlessAlias => "aliases without an end",
-            Self::Truncated => "the answer does not fit a datagram",
+            Self::Truncated => "the answer does not fit a datagram, and there is none by TCP",
             Self::Rcode(1) => "FORMERR",
             Self::Rcode(2) => "SERVFAIL",
             Self::Rcode(4) => "NOTIMP",
@@ -156,6 +238,18 @@ impl SystemError {
     #[must_use]
     pub const fn kind(&self) -> io::ErrorKind {
         self.kind
+    }
+
+    /// Returns true if the error is the end of a connection: the other side closed or reset it, or never took it.
+    pub(crate) const fn is_end_of_stream(&self) -> bool {
+        matches!(
+            self.kind,
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::TimedOut
+        )
     }
 
     /// Returns true if the error says that this server cannot be reached, or is not there; false for trouble of this

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::accept::Discard;
+use crate::capability::Dress;
 use crate::message::Asked;
 use crate::outcome::{Outcome, ServerFault, SystemError};
 use crate::request::{Question, RequestId};
@@ -55,6 +57,18 @@ pub(crate) struct Query {
     /// Servers that have said that they cannot answer.
     pub(crate) failed_at: ServerSet,
     pub(crate) local_failures: u8,
+    /// How the next try leaves.
+    pub(crate) transport: Transport,
+    /// Whom the next try goes to, if it matters.
+    pub(crate) stick_to: Option<ServerId>,
+    /// Datagrams that had the id of an open try and were no answer.
+    pub(crate) suspicions: u8,
+    /// Why it is asked by TCP, if not for its length.
+    pub(crate) doubt: Option<Discard>,
+    /// What fitted a datagram of a longer answer: better than nothing.
+    pub(crate) partial: Option<Box<Outcome>>,
+    /// How long the last response took.
+    pub(crate) round_trip: Option<Duration>,
     /// What went wrong last, and decides the outcome if nothing better comes.
     pub(crate) trouble: Trouble,
 }
@@ -75,6 +89,17 @@ pub(crate) enum State {
     InFlight(Flight),
 }
 
+/// How a message travels.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "what else there is goes through one of the two")]
+pub enum Transport {
+    /// A datagram.
+    #[default]
+    Udp,
+    /// A connection that carries any number of messages, each behind its length (RFC 7766).
+    Tcp,
+}
+
 /// Which queue a waiting query stands in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Queue {
@@ -91,6 +116,7 @@ pub(crate) struct Flight {
     pub(crate) server: ServerId,
     pub(crate) sent_at: Instant,
     pub(crate) deadline: Instant,
+    pub(crate) dress: Dress,
 }
 
 /// What went wrong last.
@@ -136,6 +162,12 @@ impl Query {
             last_server: None,
             failed_at: ServerSet::default(),
             local_failures: 0,
+            transport: Transport::Udp,
+            stick_to: None,
+            suspicions: 0,
+            doubt: None,
+            partial: None,
+            round_trip: None,
             trouble: Trouble::Silence,
         }
     }
@@ -154,6 +186,7 @@ impl Query {
             self.expires = flight.sent_at + budget;
         }
         self.state = State::InFlight(flight);
+        self.stick_to = None;
         self.open.push(flight.at);
         self.last_server = Some(flight.server);
         self.tries += 1;
@@ -169,6 +202,11 @@ impl Query {
         ) {
             self.trouble = trouble;
         }
+    }
+
+    /// The outcome if nothing better comes.
+    pub(crate) fn last_word(&mut self) -> Outcome {
+        self.partial.take().map_or_else(|| self.trouble.outcome(), |partial| *partial)
     }
 
     /// When this query next needs attention.

@@ -46,6 +46,8 @@ pub struct ResolvConf {
     pub attempts: Option<u8>,
     /// Spread the queries over the servers instead of preferring the first.
     pub rotate: bool,
+    /// Ask by TCP alone (`use-vc`).
+    pub use_tcp: bool,
     /// What could not be used, for a `-d` line; at most [`NOTES_MAX`].
     pub notes: Vec<Note>,
 }
@@ -60,6 +62,7 @@ impl Default for ResolvConf {
             timeout: None,
             attempts: None,
             rotate: false,
+            use_tcp: false,
             notes: Vec::new(),
         }
     }
@@ -162,6 +165,7 @@ impl ResolvConf {
             "attempts" => self.attempts = Some(number()?.clamp(1, ATTEMPTS_MAX)),
             "ndots" => self.ndots = number()?.min(NDOTS_MAX),
             "rotate" => self.rotate = true,
+            "use-vc" => self.use_tcp = true,
             "timeout" => {
                 let timeout = Duration::from_secs(number()?.into());
                 self.timeout = Some(timeout.clamp(Duration::from_secs(1), TIMEOUT_MAX));
@@ -194,12 +198,13 @@ mod tests {
 
     #[test]
     fn options_are_read_and_capped() {
-        let conf =
-            ResolvConf::parse(b"options timeout:99999 attempts:0 ndots:200\noptions rotate edns0 trust-ad\n");
+        let conf = ResolvConf::parse(
+            b"options timeout:99999 attempts:0 ndots:200\noptions rotate edns0 trust-ad use-vc\n",
+        );
         assert_eq!(conf.timeout, Some(TIMEOUT_MAX));
         assert_eq!(conf.attempts, Some(1));
         assert_eq!(conf.ndots, NDOTS_MAX);
-        assert!(conf.rotate);
+        assert!(conf.rotate && conf.use_tcp);
         assert!(conf.notes.is_empty());
     }
 

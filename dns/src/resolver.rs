@@ -7,6 +7,7 @@
 //! [`poll_timeout`](Resolver::poll_timeout).
 
 mod dispatch;
+mod doubt;
 mod settle;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -17,12 +18,12 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::accept::{Accepted, Discard, accept};
+use crate::accept::{Accepted, Discard, Expected, accept};
 use crate::cache::Cache;
 use crate::config::{Config, ConfigError, Counters};
 use crate::hosts::Found;
 use crate::outcome::{Answer, Outcome, Source, SystemError};
-use crate::query::{Query, QueryKey, Trouble, Waiter};
+use crate::query::{Query, QueryKey, Transport, Trouble, Waiter};
 use crate::request::{Question, Request, RequestId};
 use crate::server::{Server, ServerId};
 use crate::sockets::{Open, SocketId, Sockets, TransmitId};
@@ -59,6 +60,8 @@ pub struct Resolver {
     last_loss: Trouble,
     /// A server was parked, or a probe of a parked one failed, since this was last looked at.
     is_loss_news: bool,
+    /// With a rate, nothing is sent before.
+    rate_until: Option<Instant>,
     /// Where [`Rotation::Spread`](crate::Rotation::Spread) goes on.
     turn: usize,
     requests: u64,
@@ -75,14 +78,16 @@ pub struct Resolver {
 pub struct Transmit {
     /// Names it, should sending fail.
     pub id: TransmitId,
-    /// The socket to send it by: a UDP socket of its own port, connected to `address`. One not seen before is to be
-    /// opened now; [`Resolver::poll_close`] says when to close it.
+    /// The socket to send it by: one of its own port, connected to `address`. One not seen before is to be opened now;
+    /// [`Resolver::poll_close`] says when to close it.
     pub socket: SocketId,
+    /// What kind of socket that is. What comes by TCP goes to [`Resolver::handle_stream`].
+    pub transport: Transport,
     /// The server it is for.
     pub server: ServerId,
     /// Its address.
     pub address: SocketAddr,
-    /// The DNS message.
+    /// The DNS message; for TCP with its length in front.
     pub bytes: Vec<u8>,
 }
 
@@ -113,7 +118,7 @@ impl Resolver {
     pub fn new(config: Config, ids: impl FnMut() -> u16 + Send + 'static) -> Result<Self, ConfigError> {
         let config = config.checked()?;
         Ok(Self {
-            servers: config.servers.iter().map(|&address| Server::new(address)).collect(),
+            servers: config.servers.iter().map(|&address| server(&config, address)).collect(),
             sockets: Sockets::new(config.servers.len()),
             queries: Slab::new(),
             by_question: HashMap::new(),
@@ -126,6 +131,7 @@ impl Resolver {
             local: LocalTrouble::default(),
             last_loss: Trouble::Silence,
             is_loss_news: false,
+            rate_until: None,
             turn: 0,
             requests: 0,
             serial: 0,
@@ -193,10 +199,29 @@ impl Resolver {
         from: SocketAddr,
         bytes: &[u8],
     ) -> Result<(), Discard> {
-        let accepted = self.accept(socket, from, bytes).inspect_err(|_| self.counters.discarded += 1)?;
-        let (at, open) = accepted.question;
-        self.replied(now, at, open, accepted.reply);
-        Ok(())
+        match self.accept(socket, from, bytes) {
+            Ok(accepted) => {
+                let (at, open) = accepted.question;
+                self.replied(now, at, open, accepted.reply, accepted.cookies);
+                Ok(())
+            }
+            Err(why) => {
+                self.counters.discarded += 1;
+                self.doubted(now, socket, bytes, why);
+                Err(why)
+            }
+        }
+    }
+
+    /// Takes in bytes of a connection: any part of any number of messages. What is wrong with one is counted, and
+    /// changes nothing.
+    pub fn handle_stream(&mut self, now: Instant, socket: SocketId, bytes: &[u8]) {
+        let Some(server) = self.sockets.server_of(socket) else { return };
+        let from = self.servers[server.index()].address;
+        for message in self.sockets.received(socket, bytes) {
+            // Why one is thrown away is in the counters; the connection itself vouches for its sender.
+            let _ = self.handle_datagram(now, socket, from, &message);
+        }
     }
 
     /// Takes in that a datagram could not be sent. Trouble of this machine is not held against the server: the query
@@ -261,7 +286,8 @@ impl Resolver {
             return alarm;
         }
         let probes = self.servers.iter().filter_map(Server::probe_at);
-        let wakes = probes.chain(self.local.hold_until).filter(|&wake| self.now.is_none_or(|now| wake > now));
+        let holds = self.local.hold_until.into_iter().chain(self.rate_until);
+        let wakes = probes.chain(holds).filter(|&wake| self.now.is_none_or(|now| wake > now));
         wakes.chain(alarm).min()
     }
 
@@ -275,6 +301,12 @@ impl Resolver {
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.by_request.len()
+    }
+
+    /// Queries sent by a socket that may still be answered.
+    #[must_use]
+    pub fn waiting_at(&self, socket: SocketId) -> usize {
+        self.sockets.waiting_at(socket)
     }
 
     /// The servers, in the order of their ids.
@@ -310,7 +342,8 @@ impl Resolver {
     /// Puts a new question into the queue.
     fn enter(&mut self, now: Instant, question: Question, waiter: Waiter) {
         let ahead = u32::try_from(self.fresh.len() + self.retries.len()).unwrap_or(u32::MAX);
-        let expires = now + self.config.budget + QUEUEING_PER_QUESTION * ahead;
+        let interval = self.interval().unwrap_or_default().max(QUEUEING_PER_QUESTION);
+        let expires = now + self.config.budget + interval * ahead;
         self.serial += 1;
         let slot = self.queries.vacant_key();
         let key = QueryKey { serial: self.serial, slot };
@@ -333,7 +366,15 @@ impl Resolver {
         accept(self.servers[server.index()].address, from, bytes, |id| {
             let at = TransmitId { socket, id };
             let open = self.sockets.open(at)?;
-            Some(((at, open), &self.query(open.query)?.asked))
+            let capability = &self.servers[server.index()].capability;
+            let expected = Expected {
+                asked: &self.query(open.query)?.asked,
+                dress: open.dress,
+                cookies: capability.cookies(),
+                is_cookie_due: capability.has_cookies(),
+                is_letter_true: capability.is_letter_true(),
+            };
+            Some(((at, open), expected))
         })
     }
 
@@ -341,6 +382,11 @@ impl Resolver {
     fn query(&self, key: QueryKey) -> Option<&Query> {
         self.queries.get(key.slot).filter(|query| query.serial == key.serial)
     }
+}
+
+/// A server as the configuration wants it asked.
+fn server(config: &Config, address: SocketAddr) -> Server {
+    Server::new(address, config.window_max, config.by_tcp.contains(&address))
 }
 
 impl fmt::Debug for Resolver {

@@ -4,10 +4,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::capability::Capability;
+
 /// Queries in flight to a server nothing is known about (`spec/dns.md` 4.1.7).
 const WINDOW_START: u32 = 10;
 
-/// Most queries in flight to one server: home routers survive it (`spec/dns.md` 4.1.7).
+/// Most queries in flight to one server, unless the configuration says otherwise: home routers survive it
+/// (`spec/dns.md` 4.1.7).
 pub const WINDOW_MAX: u32 = 256;
 
 /// A server that loses much still gets this many, or a batch would crawl behind its time-outs.
@@ -74,6 +77,11 @@ pub(crate) struct Server {
     /// Tries that are waited for: sent, neither answered nor timed out nor withdrawn.
     in_flight: u32,
     window: u32,
+    window_max: u32,
+    /// What it does beyond the plain question.
+    pub(crate) capability: Capability,
+    /// It is asked by TCP alone.
+    pub(crate) is_by_tcp: bool,
     loss: Loss,
     round_trip: Option<RoundTrip>,
     timeouts_in_a_row: u32,
@@ -119,12 +127,15 @@ pub(crate) enum Others {
 }
 
 impl Server {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr, window_max: u32, is_by_tcp: bool) -> Self {
         Self {
             address,
             health: Health::Live,
             in_flight: 0,
-            window: WINDOW_START,
+            window: WINDOW_START.min(window_max),
+            window_max,
+            capability: Capability::default(),
+            is_by_tcp,
             loss: Loss::default(),
             round_trip: None,
             timeouts_in_a_row: 0,
@@ -176,22 +187,26 @@ impl Server {
     }
 
     /// A response came, whatever it says: the server is there.
-    pub(crate) fn answered(&mut self, round_trip: Duration, timeliness: Timeliness) {
+    ///
+    /// `round_trip` is left out where it would say nothing: by TCP it has a handshake in it.
+    pub(crate) fn answered(&mut self, round_trip: Option<Duration>, timeliness: Timeliness) {
         let was_full = 2 * self.in_flight > self.window;
         if self.is_parked() {
             self.health = Health::Live;
-            self.window = WINDOW_START;
+            self.window = WINDOW_START.min(self.window_max);
         }
         self.timeouts_in_a_row = 0;
         self.unreachable_in_a_row = 0;
         self.silent_since = None;
-        self.round_trip = Some(RoundTrip::sampled(self.round_trip, round_trip));
+        if let Some(sample) = round_trip {
+            self.round_trip = Some(RoundTrip::sampled(self.round_trip, sample));
+        }
         if timeliness == Timeliness::Late {
             return;
         }
         self.in_flight -= 1;
         if was_full {
-            self.window = (self.window + 1).min(WINDOW_MAX);
+            self.window = (self.window + 1).min(self.window_max);
         }
         self.loss.answered += 1;
         if self.loss.answered + self.loss.lost >= self.window.max(ROUND_MIN) {
@@ -234,7 +249,7 @@ impl Server {
         }
         self.loss.lost += 1;
         if self.loss.lost * LOSS_TOLERATED_ONE_IN > self.window.max(ROUND_MIN) {
-            self.window = (self.window / 2).max(WINDOW_MIN);
+            self.window = (self.window / 2).max(WINDOW_MIN.min(self.window_max));
             self.loss = Loss { cut_at: Some(now), ..Loss::default() };
         }
     }
@@ -260,7 +275,7 @@ mod tests {
 
     #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
     fn server() -> (Server, Instant) {
-        (Server::new(([198, 18, 0, 53], 53).into()), Instant::now())
+        (Server::new(([198, 18, 0, 53], 53).into(), WINDOW_MAX, false), Instant::now())
     }
 
     #[test]
@@ -275,7 +290,7 @@ mod tests {
             now += 20 * MILLISECOND;
             for _ in 0..server.in_flight {
                 // Refilled at once, as a batch does.
-                server.answered(20 * MILLISECOND, Timeliness::InTime);
+                server.answered(Some(20 * MILLISECOND), Timeliness::InTime);
                 server.sent(now);
             }
         }
@@ -287,7 +302,7 @@ mod tests {
         let (mut server, now) = server();
         for _ in 0..100 {
             server.sent(now);
-            server.answered(MILLISECOND, Timeliness::InTime);
+            server.answered(Some(MILLISECOND), Timeliness::InTime);
         }
         assert_eq!(server.window, WINDOW_START);
     }
@@ -317,7 +332,7 @@ mod tests {
         assert_eq!(server.try_timeout(200, TRY_TIMEOUT_MAX, Others::None), TRY_TIMEOUT_MAX);
         for _ in 0..50 {
             server.sent(now);
-            server.answered(20 * MILLISECOND, Timeliness::InTime);
+            server.answered(Some(20 * MILLISECOND), Timeliness::InTime);
         }
         assert_eq!(server.try_timeout(0, TRY_TIMEOUT_MAX, Others::None), TRY_TIMEOUT_MIN);
         assert_eq!(server.try_timeout(1, TRY_TIMEOUT_MAX, Others::None), 150 * MILLISECOND);
@@ -358,7 +373,7 @@ mod tests {
         assert!(!server.has_room(later));
         server.timed_out(later + MILLISECOND, later, Others::None);
         assert_eq!(server.probe_at(), Some(later + MILLISECOND + PROBE_EVERY));
-        server.answered(MILLISECOND, Timeliness::Late);
+        server.answered(Some(MILLISECOND), Timeliness::Late);
         assert!(!server.is_parked() && server.has_room(now));
     }
 }

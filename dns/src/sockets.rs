@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::query::QueryKey;
+use crate::capability::Dress;
+use crate::query::{QueryKey, Transport};
 use crate::server::ServerId;
+use crate::stream::Inbox;
 
 /// Queries in flight per socket before another one is opened: a single look-up shows one socket (`spec/dns.md` 4.3).
 pub const IN_FLIGHT_PER_SOCKET: u32 = 16;
@@ -47,14 +49,17 @@ pub struct TransmitId {
 pub(crate) struct Open {
     pub(crate) query: QueryKey,
     pub(crate) sent_at: Instant,
+    pub(crate) dress: Dress,
 }
 
 /// The sockets of all servers.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     live: BTreeMap<SocketId, Socket>,
-    /// Per server, oldest first.
+    /// UDP sockets per server, oldest first.
     by_server: Vec<Vec<SocketId>>,
+    /// The connection of each server, if there is one: all its questions go by it (RFC 7766 6.2.2).
+    streams: Vec<Option<SocketId>>,
     /// To be closed by the driver.
     closing: VecDeque<SocketId>,
     opened: u64,
@@ -67,6 +72,8 @@ struct Socket {
     sent: u32,
     is_retired: bool,
     open: BTreeMap<u16, Open>,
+    /// Of a connection, what has arrived and is no message yet.
+    inbox: Option<Inbox>,
 }
 
 impl Sockets {
@@ -74,6 +81,7 @@ impl Sockets {
         Self {
             live: BTreeMap::new(),
             by_server: vec![Vec::new(); servers],
+            streams: vec![None; servers],
             closing: VecDeque::new(),
             opened: 0,
         }
@@ -81,6 +89,26 @@ impl Sockets {
 
     pub(crate) fn server_of(&self, socket: SocketId) -> Option<ServerId> {
         self.live.get(&socket).map(|socket| socket.server)
+    }
+
+    /// How a socket carries messages.
+    pub(crate) fn transport_of(&self, socket: SocketId) -> Transport {
+        let is_stream = self.live.get(&socket).is_some_and(|socket| socket.inbox.is_some());
+        if is_stream { Transport::Tcp } else { Transport::Udp }
+    }
+
+    /// Queries that wait at a socket.
+    pub(crate) fn waiting_at(&self, socket: SocketId) -> usize {
+        self.live.get(&socket).map_or(0, |socket| socket.open.len())
+    }
+
+    /// Takes bytes of a connection and gives the messages that are whole now.
+    pub(crate) fn received(&mut self, socket: SocketId, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let Some(inbox) = self.live.get_mut(&socket).and_then(|socket| socket.inbox.as_mut()) else {
+            return Vec::new();
+        };
+        inbox.push(bytes);
+        std::iter::from_fn(|| inbox.next_message()).collect()
     }
 
     /// The query that waits under an id.
@@ -95,12 +123,16 @@ impl Sockets {
     pub(crate) fn enter(
         &mut self,
         server: ServerId,
+        transport: Transport,
         in_flight: u32,
         asked_by: &[TransmitId],
         open: Open,
         ids: &mut dyn FnMut() -> u16,
     ) -> TransmitId {
-        let socket = self.choose(server, in_flight, asked_by, open.sent_at, ids);
+        let socket = match transport {
+            Transport::Udp => self.choose(server, in_flight, asked_by, open.sent_at, ids),
+            Transport::Tcp => self.stream(server, open.sent_at),
+        };
         let mut id = ids();
         if let Some(found) = self.live.get_mut(&socket) {
             // At most 512 of 65,536 ids are taken, so this ends soon, whatever the generator.
@@ -127,6 +159,7 @@ impl Sockets {
     pub(crate) fn close(&mut self, id: SocketId) -> Vec<(TransmitId, Open)> {
         let Some(socket) = self.live.remove(&id) else { return Vec::new() };
         self.by_server[socket.server.index()].retain(|&other| other != id);
+        self.streams[socket.server.index()].take_if(|other| *other == id);
         self.closing.push_back(id);
         socket.open.into_iter().map(|(wire, open)| (TransmitId { socket: id, id: wire }, open)).collect()
     }
@@ -137,6 +170,7 @@ impl Sockets {
             self.closing.push_back(id);
         }
         self.by_server.iter_mut().for_each(Vec::clear);
+        self.streams.fill(None);
     }
 
     pub(crate) fn poll_close(&mut self) -> Option<SocketId> {
@@ -172,15 +206,33 @@ impl Sockets {
             }
         };
         let youngest = mine.last().copied().filter(|_| mine.len() >= SOCKETS_PER_SERVER_MAX);
-        chosen.or(youngest).unwrap_or_else(|| self.promise(server, now))
+        chosen.or(youngest).unwrap_or_else(|| {
+            let id = self.promise(server, now, None);
+            self.by_server[server.index()].push(id);
+            id
+        })
     }
 
-    fn promise(&mut self, server: ServerId, now: Instant) -> SocketId {
+    /// The connection of a server; a new one where there is none, or where all ids are close to being taken.
+    fn stream(&mut self, server: ServerId, now: Instant) -> SocketId {
+        if let Some(id) = self.streams[server.index()]
+            && let Some(socket) = self.live.get_mut(&id)
+        {
+            if socket.open.len() < QUERIES_MAX as usize {
+                return id;
+            }
+            socket.is_retired = true;
+        }
+        let id = self.promise(server, now, Some(Inbox::default()));
+        self.streams[server.index()] = Some(id);
+        id
+    }
+
+    fn promise(&mut self, server: ServerId, now: Instant, inbox: Option<Inbox>) -> SocketId {
         self.opened += 1;
         let id = SocketId(self.opened);
-        let socket = Socket { server, opened_at: now, sent: 0, is_retired: false, open: BTreeMap::new() };
-        self.live.insert(id, socket);
-        self.by_server[server.index()].push(id);
+        let open = BTreeMap::new();
+        self.live.insert(id, Socket { server, opened_at: now, sent: 0, is_retired: false, open, inbox });
         id
     }
 

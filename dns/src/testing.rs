@@ -44,7 +44,18 @@ pub(crate) struct Response {
 impl Response {
     /// An answer without records to a query.
     pub(crate) fn to(query: &[u8]) -> Self {
-        Self { bytes: query.to_vec() }.flags(ANSWER)
+        // Without the records behind the question.
+        let name = query[12..].iter().scan(0, |skip, &byte| {
+            if *skip == 0 {
+                *skip = usize::from(byte) + 1;
+            }
+            *skip -= 1;
+            Some((*skip, byte))
+        });
+        let end = 12 + name.take_while(|&(skip, byte)| !(skip == 0 && byte == 0)).count() + 5;
+        let mut bytes = query[..end.min(query.len())].to_vec();
+        bytes[10..12].fill(0);
+        Self { bytes }.flags(ANSWER)
     }
 
     /// A failure or absence.

@@ -9,6 +9,7 @@ mod values;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,6 +84,10 @@ pub struct Arguments {
     pub dns_servers: Vec<String>,
     /// `--system-dns`.
     pub system_dns: bool,
+    /// `--dns-max-rate`: queries a second.
+    pub dns_rate_max: Option<NonZeroU32>,
+    /// `--resolve-all`.
+    pub resolve_all: bool,
     /// `-p`.
     pub ports: Option<String>,
     /// `-F`.

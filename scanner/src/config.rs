@@ -14,6 +14,7 @@ mod tests;
 use std::hash::Hasher;
 use std::io;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use crate::plan::PortOrder;
 use crate::ports::{PortList, PortListWarning, Ports, Protocol};
 use crate::privilege::Privileges;
 use crate::raw_options::RawOptions;
-use crate::target::{Origin, Shard, TargetList};
+use crate::target::{AddressesOfAName, Origin, Shard, TargetList};
 use crate::technique::Technique;
 use crate::top_ports;
 use crate::verdict::ResetEvidence;
@@ -70,6 +71,10 @@ pub struct Config {
     pub name_lookup: NameLookup,
     /// Who is asked for names.
     pub name_source: NameSource,
+    /// Queries for names in a second, if they are limited.
+    pub dns_rate_max: Option<NonZeroU32>,
+    /// Whether all addresses of a name are scanned, or the first.
+    pub addresses: AddressesOfAName,
     /// The timing template.
     pub timing: Timing,
     /// The pace asked for over that of the template.
@@ -207,6 +212,8 @@ impl Config {
             techniques: arguments.techniques.clone(),
             name_lookup: arguments.name_lookup,
             name_source,
+            dns_rate_max: arguments.dns_rate_max,
+            addresses: if arguments.resolve_all { AddressesOfAName::All } else { AddressesOfAName::First },
             timing: arguments.timing,
             pace: arguments.pace,
             port_order: if arguments.ascending { PortOrder::Ascending } else { PortOrder::Seeded },

@@ -184,21 +184,32 @@ fn read(input: Input<'_>) -> io::Result<Vec<u8>> {
 
 // ---- Names ----------------------------------------------------------------------------------------------------------
 
+/// What to do where the system has no name servers for us.
+const NAME_SERVERS_ADVICE: &str = "name servers with --dns-servers, or use -n or --system-dns";
+
 /// How our own resolver is set up, and the search list for names.
 fn resolver_config(config: &Config) -> Result<(dns::Config, dns::ResolvConf), String> {
-    match &config.name_source {
+    let (mut resolver, conf) = match &config.name_source {
         NameSource::Servers(servers) => {
-            let mut addresses = Vec::new();
+            let (mut addresses, mut by_tcp) = (Vec::new(), Vec::new());
             for server in servers {
                 let sockets = server.sockets(&mut SystemDirectory);
-                addresses.extend(sockets.map_err(|why| format!("--dns-servers: {server}: {why}"))?);
+                let sockets = sockets.map_err(|why| format!("--dns-servers: {server}: {why}"))?;
+                if server.by_tcp {
+                    by_tcp.extend(sockets.iter().copied());
+                }
+                addresses.extend(sockets);
             }
-            Ok((dns::config_with_servers(addresses), dns::ResolvConf::default()))
+            let mut resolver = dns::config_with_servers(addresses);
+            resolver.by_tcp.extend(by_tcp);
+            (resolver, dns::ResolvConf::default())
         }
-        _ => dns::system_config().map_err(|error| {
-            format!("/etc/resolv.conf: {error}; name servers with --dns-servers, or use -n or --system-dns")
-        }),
-    }
+        _ => dns::system_config()
+            .map_err(|error| format!("/etc/resolv.conf: {error}; {NAME_SERVERS_ADVICE}"))?,
+    };
+    resolver.rate_max = config.dns_rate_max;
+    resolver.window_max = resolver.window_max.min(template(config.timing).dns_window_max());
+    Ok((resolver, conf))
 }
 
 /// Looks up the names among the targets; bad ones are told and counted, the others are scanned.
@@ -217,7 +228,7 @@ fn targets(config: &Config, tracing: &Tracing) -> Result<(TargetSet, usize), Sto
     let resolved = config
         .targets
         .clone()
-        .resolve(&mut table)
+        .resolve(&mut table, config.addresses)
         .map_err(|problem| Stop(Exit::Usage, problem.to_string()))?;
     let mut lines: Vec<String> =
         config.targets.problems().iter().chain(&resolved.problems).map(ToString::to_string).collect();
@@ -250,7 +261,15 @@ fn name_service(config: &Config, pool: &mut Pool<Scan>) -> Result<NameService, S
         return Ok(NameService::System(SystemNames::start(pool.waker(), system_name)));
     }
     let dns = match resolver_config(config) {
-        Ok((dns, _)) => dns,
+        Ok((dns, _)) => {
+            if dns.servers.is_empty() {
+                let why = "/etc/resolv.conf names no server";
+                eprintln!(
+                    "scanner: WARNING: only the hosts file is asked for names: {why}; {NAME_SERVERS_ADVICE}"
+                );
+            }
+            dns
+        }
         Err(why) if config.name_source == NameSource::ConfiguredServers => {
             eprintln!("scanner: WARNING: no names are looked up: {why}");
             return Ok(NameService::None);
@@ -264,16 +283,19 @@ fn name_service(config: &Config, pool: &mut Pool<Scan>) -> Result<NameService, S
 
 // ---- The scan -------------------------------------------------------------------------------------------------------
 
-fn settings(config: &Config, raw: bool, seed: u64) -> Settings {
-    let template = match config.timing {
+fn template(timing: Timing) -> Template {
+    match timing {
         Timing::Paranoid => Template::Paranoid,
         Timing::Sneaky => Template::Sneaky,
         Timing::Polite => Template::Polite,
         Timing::Aggressive => Template::Aggressive,
         Timing::Insane => Template::Insane,
         _ => Template::Normal,
-    };
-    let mut settings = Settings::new(template, Vec::new());
+    }
+}
+
+fn settings(config: &Config, raw: bool, seed: u64) -> Settings {
+    let mut settings = Settings::new(template(config.timing), Vec::new());
     settings.methods = config.methods(raw).methods;
     settings.resets = config.resets;
     settings.seed = seed;
@@ -388,6 +410,7 @@ fn run(
     give_up_privileges(config)?;
     scan.run(&mut pool).map_err(|error| failed("go on", &error))?;
     scan.count_drops(&mut pool);
+    scan.tell_names();
     let summary = scan.summary(pool.now(), file_time());
     scan.tell(ScanEvent::Finished(&summary));
     scan.release(&mut pool);

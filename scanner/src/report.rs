@@ -100,6 +100,8 @@ pub enum ScanEvent<'a> {
     Tick,
     /// Something the user should know about.
     Warning(&'a str),
+    /// How something came about, for `-d`: a line without its end.
+    Detail(&'a str),
     /// The scan has ended.
     Finished(&'a Summary),
 }
@@ -209,6 +211,8 @@ pub struct HostReport {
     pub given_name: Option<String>,
     /// The name that its address has in the DNS, made harmless.
     pub dns_name: Option<String>,
+    /// Further names of that kind, in a stable order.
+    pub other_dns_names: Vec<String>,
     /// Other addresses of the given name, which were not scanned.
     pub other_addresses: Vec<Address>,
     /// Whether it is there, and what proves it.
@@ -247,6 +251,7 @@ impl HostReport {
             address,
             given_name: None,
             dns_name: None,
+            other_dns_names: Vec::new(),
             other_addresses: Vec::new(),
             status: None,
             latency: None,

@@ -184,6 +184,8 @@ pub struct Scan {
     names: NameService,
     /// Hosts whose names are being looked up.
     names_asked: HashMap<IpAddr, Vec<Index>>,
+    /// When the first name was asked for, and the last one known.
+    names_time: Option<(Instant, Instant)>,
     /// Indices in the order given, those of reported hosts taken out.
     unreported: VecDeque<Index>,
     next_index: Index,
@@ -233,6 +235,7 @@ impl Scan {
             technique: 0,
             names,
             names_asked: HashMap::default(),
+            names_time: None,
             unreported: VecDeque::new(),
             next_index: 0,
             timer: None,

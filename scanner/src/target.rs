@@ -16,7 +16,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str::FromStr;
 
-pub use list::{Directory, Origin, PROBLEMS_MAX, Resolved, TargetList, TargetProblem};
+pub use list::{AddressesOfAName, Directory, Origin, PROBLEMS_MAX, Resolved, TargetList, TargetProblem};
 pub use octets::OctetPattern;
 pub use set::{Cursor, GivenName, Iter, TargetSet};
 pub use spec::{TargetError, TargetFault, TargetSpec};

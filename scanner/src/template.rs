@@ -47,6 +47,17 @@ impl Template {
             .map(|(_, template)| template)
     }
 
+    /// Most queries for names in flight to one server: the careful templates leave servers alone too.
+    #[must_use]
+    pub const fn dns_window_max(self) -> u32 {
+        match self {
+            Self::Paranoid => 1,
+            Self::Sneaky => 4,
+            Self::Polite => 16,
+            Self::Normal | Self::Aggressive | Self::Insane => dns::WINDOW_MAX,
+        }
+    }
+
     /// The template's name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -262,9 +262,9 @@ fn connect_scan_tells_open_ports_from_closed_ones() {
 #[test]
 fn rdns_shows_the_name_of_each_address() {
     let server = UdpServer::start(|query, _| {
-        let mut answer = query.to_vec();
+        let mut answer = query[..testkit::question_end(query).unwrap()].to_vec();
         // A response without error that has one record: the name asked for, PTR, IN, for a minute, host.example.
-        (answer[2], answer[3], answer[7]) = (0x81, 0x80, 1);
+        (answer[2], answer[3], answer[7], answer[11]) = (0x81, 0x80, 1, 0);
         answer.extend_from_slice(b"\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x3c\x00\x0e\x04host\x07example\x00");
         vec![answer]
     })

@@ -36,8 +36,9 @@ fn attach(pool: &mut Pool<Names>, servers: Vec<SocketAddr>) -> Names {
 
 /// An answer to a PTR query with one name of two labels.
 fn answer(query: &[u8]) -> Vec<u8> {
-    let mut answer = query.to_vec();
-    (answer[2], answer[3], answer[7]) = (0x81, 0x80, 1);
+    // Without what stands behind the question.
+    let mut answer = query[..testkit::question_end(query).unwrap()].to_vec();
+    (answer[2], answer[3], answer[7], answer[11]) = (0x81, 0x80, 1, 0);
     answer.extend_from_slice(b"\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x3c\x00\x0e\x04host\x07example\x00");
     answer
 }

@@ -17,13 +17,13 @@ fn asked() -> Asked {
 }
 
 fn query() -> Vec<u8> {
-    build_query(0x1234, &asked())
+    build_query(0x1234, &asked(), Letters::AsAsked, None)
 }
 
 fn read(bytes: &[u8]) -> Result<Reply, Unusable> {
     let message = Message::from_slice(bytes).unwrap();
     assert!(is_about(message, &asked()));
-    read_reply(message, &asked())
+    read_reply(message, &asked(), false)
 }
 
 fn names(texts: &[&str]) -> Records {
@@ -38,7 +38,7 @@ fn the_first_query_is_the_one_of_the_transcripts() {
     assert_eq!(query(), expected);
     assert_eq!(query().len(), 44);
     let v6 = Asked { name: HostName::reverse("fe80::1".parse().unwrap()), kind: Kind::Pointer };
-    assert_eq!(build_query(1, &v6).len(), 90);
+    assert_eq!(build_query(1, &v6, Letters::AsAsked, None).len(), 90);
 }
 
 #[test]
@@ -132,9 +132,53 @@ fn absence_is_kept_as_long_as_the_soa_says() {
 }
 
 #[test]
-fn a_truncated_answer_is_not_used() {
+fn d09_of_a_truncated_answer_the_part_is_kept_apart() {
     let bytes = Response::to(&query()).ptr("part.test").flags(ANSWER | 0x0200).done();
-    assert_eq!(read(&bytes), Ok(Reply::Failure(ServerFault::Truncated)));
+    assert_eq!(read(&bytes), Ok(Reply::Truncated(Some(names(&["part.test"])))));
+    let bytes = Response::to(&query()).flags(ANSWER | 0x0200).done();
+    assert_eq!(read(&bytes), Ok(Reply::Truncated(None)));
+}
+
+#[test]
+fn a_branch_alias_leads_on_where_the_server_leaves_out_the_alias_it_means() {
+    let branch =
+        |target: &str| Response::to(&query()).record(&wire("168.192.in-addr.arpa"), DNAME, 9, &wire(target));
+    let moved = HostName::parse("103.1.rev.test").unwrap();
+    assert_eq!(read(&branch("rev.test").done()), Ok(Reply::Alias(moved)));
+    let whole = branch("rev.test").record(&wire("103.1.rev.test"), PTR, 60, &wire("h103.lan")).done();
+    assert_eq!(read(&whole), Ok(Reply::Found(names(&["h103.lan"]), 9 * SECOND)));
+    let long = ["abcdefghi."; 25].concat();
+    assert_eq!(read(&branch(&long).done()), Ok(Reply::Failure(ServerFault::EndlessAlias)));
+    let circle = branch("x.168.192.in-addr.arpa").done();
+    assert_eq!(read(&circle), Ok(Reply::Failure(ServerFault::EndlessAlias)));
+}
+
+#[test]
+fn extended_response_codes_and_complaints_about_edns() {
+    let opt = |code: u32, flags: u16| {
+        let mut bytes = Response::to(&query()).flags(flags).done();
+        bytes[11] = 1;
+        bytes.extend_from_slice(b"\0\0\x29\x04\xd0");
+        bytes.extend_from_slice(&(code << 24).to_be_bytes());
+        bytes.extend_from_slice(b"\0\0");
+        bytes
+    };
+    let with_opt = |bytes: &[u8]| read_reply(Message::from_slice(bytes).unwrap(), &asked(), true);
+    assert_eq!(with_opt(&opt(1, ANSWER)), Ok(Reply::Unextended), "BADVERS is 16");
+    assert_eq!(with_opt(&opt(1, ANSWER | 7)), Ok(Reply::BadCookie), "BADCOOKIE is 23");
+    assert_eq!(with_opt(&opt(2, ANSWER)), Ok(Reply::Failure(ServerFault::Rcode(32))));
+    assert_eq!(with_opt(&Response::rcode(&query(), 1)), Ok(Reply::Unextended));
+    assert_eq!(read(&Response::rcode(&query(), 1)), Ok(Reply::Failure(ServerFault::Rcode(1))));
+}
+
+#[test]
+fn letters_of_a_query_are_mixed_and_have_to_come_back() {
+    let letters = Letters::Mixed(0b10_1010_1010);
+    let mixed = build_query(1, &asked(), letters, None);
+    assert_eq!(&mixed[12..42], b"\x03103\x011\x03168\x03192\x07iN-aDdR\x04aRpA\0\0\x0c"[..30].as_ref());
+    assert!(has_letters(&mixed, &asked(), letters));
+    assert!(!has_letters(&query(), &asked(), letters) && has_letters(&query(), &asked(), Letters::AsAsked));
+    assert!(!has_letters(&mixed[..20], &asked(), letters));
 }
 
 #[test]
@@ -171,16 +215,22 @@ fn hostile_names_in_records_are_refused() {
         assert_eq!(read(&bytes), Err(Unusable::Damaged), "{target:?}");
     }
     let asked = Asked { name: HostName::parse("two.test").unwrap(), kind: Kind::A };
-    let short = Response::to(&build_query(1, &asked)).record(&[0xc0, 12], A, 9, &[1, 2, 3]).done();
-    assert_eq!(read_reply(Message::from_slice(&short).unwrap(), &asked), Err(Unusable::Damaged));
+    let short = Response::to(&build_query(1, &asked, Letters::AsAsked, None))
+        .record(&[0xc0, 12], A, 9, &[1, 2, 3])
+        .done();
+    assert_eq!(read_reply(Message::from_slice(&short).unwrap(), &asked, false), Err(Unusable::Damaged));
 }
 
 #[test]
 fn addresses_come_in_the_servers_order_each_once() {
     let asked = Asked { name: HostName::parse("two.test").unwrap(), kind: Kind::A };
     let (one, two): (IpAddr, IpAddr) = ([198, 18, 0, 2].into(), [198, 18, 0, 1].into());
-    let bytes = Response::to(&build_query(1, &asked)).address(one).address(two).address(one).done();
-    let reply = read_reply(Message::from_slice(&bytes).unwrap(), &asked);
+    let bytes = Response::to(&build_query(1, &asked, Letters::AsAsked, None))
+        .address(one)
+        .address(two)
+        .address(one)
+        .done();
+    let reply = read_reply(Message::from_slice(&bytes).unwrap(), &asked, false);
     assert_eq!(reply, Ok(Reply::Found(Records::Addresses(vec![one, two]), 60 * SECOND)));
 }
 
@@ -199,7 +249,7 @@ proptest! {
     fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 12..600)) {
         let message = Message::from_slice(&bytes).unwrap();
         let _ = is_about(message, &asked());
-        let _ = read_reply(message, &asked());
+        let _ = read_reply(message, &asked(), false);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Sending: who is next, whom to ask, by which socket.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Resolver, Transmit};
+use crate::capability::Dress;
 use crate::config::Rotation;
 use crate::message::build_query;
-use crate::query::{Flight, Query, QueryKey, Queue, State};
+use crate::query::{Flight, Query, QueryKey, Queue, State, Transport};
 use crate::server::{Others, ServerId};
 use crate::sockets::Open;
+use crate::stream::frame;
 
 /// Retries looked at for one that a server with room can be asked. More than one is needed when some servers have
 /// already said that they cannot answer; a bound keeps a full window cheap.
@@ -16,7 +18,7 @@ const CANDIDATES_MAX: usize = 16;
 impl Resolver {
     /// The question to send now and the server for it.
     pub(super) fn next_to_send(&self, now: Instant) -> Option<(QueryKey, ServerId)> {
-        if self.local.hold_until.is_some_and(|until| until > now) {
+        if self.local.hold_until.into_iter().chain(self.rate_until).any(|until| until > now) {
             return None;
         }
         if !self.servers.iter().any(|server| server.has_room(now)) {
@@ -34,23 +36,40 @@ impl Resolver {
         let query = &mut self.queries[key.slot];
         let server = &mut self.servers[id.index()];
         let timeout_max = self.config.try_timeout_max;
-        let timeout = if query.tries + 1 >= self.config.tries_max {
-            // Nothing follows, so there is no hurry.
+        let transport = if server.is_by_tcp { Transport::Tcp } else { query.transport };
+        let timeout = if transport == Transport::Tcp || query.tries + 1 >= self.config.tries_max {
+            // Nothing follows, or a handshake comes before, so there is no hurry.
             timeout_max
         } else {
             server.try_timeout(query.tries, timeout_max, others)
         };
-        let open = Open { query: key, sent_at: now };
-        let at = self.sockets.enter(id, server.in_flight(), &query.open, open, &mut *self.ids);
+        let dress = match transport {
+            Transport::Udp => server.capability.dress(query.tries, &mut *self.ids),
+            // The connection itself keeps strangers out.
+            Transport::Tcp => Dress::default(),
+        };
+        let open = Open { query: key, sent_at: now, dress };
+        let at = self.sockets.enter(id, transport, server.in_flight(), &query.open, open, &mut *self.ids);
         server.sent(now);
         self.counters.transmitted += 1;
         self.counters.retried += u64::from(query.tries > 0);
-        query.sent(Flight { at, server: id, sent_at: now, deadline: now + timeout }, self.config.budget);
-        let bytes = build_query(at.id, &query.asked);
+        query.sent(
+            Flight { at, server: id, sent_at: now, deadline: now + timeout, dress },
+            self.config.budget,
+        );
+        let cookies = server.capability.cookies().filter(|_| dress.has_opt);
+        let message = build_query(at.id, &query.asked, dress.letters, cookies);
+        let bytes = if transport == Transport::Tcp { frame(&message) } else { message };
         let address = server.address;
+        self.rate_until = self.interval().map(|interval| now + interval);
         self.turn = self.turn.wrapping_add(1);
         self.reset_alarm(key);
-        Transmit { id: at, socket: at.socket, server: id, address, bytes }
+        Transmit { id: at, socket: at.socket, transport, server: id, address, bytes }
+    }
+
+    /// Time from one query to the next, if there is a rate.
+    pub(super) fn interval(&self) -> Option<Duration> {
+        self.config.rate_max.map(|rate| Duration::from_secs(1) / rate.get())
     }
 
     /// Takes a question out of the queue it stands in.
@@ -93,6 +112,9 @@ impl Resolver {
     fn choose_server(&self, now: Instant, query: &Query) -> Option<ServerId> {
         let eligible = || self.ids().filter(|&id| !query.failed_at.contains(id));
         let is_parked = |id: ServerId| self.servers[id.index()].is_parked();
+        if let Some(id) = query.stick_to.filter(|&id| !query.failed_at.contains(id) && !is_parked(id)) {
+            return Some(id).filter(|_| self.servers[id.index()].has_room(now));
+        }
         let is_live_left = eligible().any(|id| !is_parked(id));
         let is_busy = self.servers.iter().any(|server| !server.is_parked() && server.in_flight() > 0);
         eligible()

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::doubt::SUSPICION_OF_A_BAD_COOKIE;
 use super::{LocalTrouble, Resolver};
+use crate::capability::Cookies;
 use crate::message::{ALIASES_MAX, Records, Reply};
 use crate::name::HostName;
 use crate::outcome::{Answer, Outcome, ServerFault, Source, SystemError};
-use crate::query::{LOCAL_FAILURES_MAX, QueryKey, Queue, ServerSet, State, Trouble, Waiter};
+use crate::query::{LOCAL_FAILURES_MAX, QueryKey, Queue, ServerSet, State, Transport, Trouble, Waiter};
 use crate::request::{Request, RequestId};
 use crate::server::{ServerId, Timeliness};
 use crate::sockets::{Open, SocketId, TransmitId};
@@ -22,13 +24,29 @@ const PAUSES_MAX: u32 = 8;
 
 impl Resolver {
     /// Acts on a response that has passed all checks.
-    pub(super) fn replied(&mut self, now: Instant, at: TransmitId, open: Open, reply: Reply) {
+    pub(super) fn replied(
+        &mut self,
+        now: Instant,
+        at: TransmitId,
+        open: Open,
+        reply: Reply,
+        cookies: Option<Cookies>,
+    ) {
         let key = open.query;
         let Some(server) = self.sockets.server_of(at.socket) else { return };
         let is_current = self.queries[key.slot].flight().is_some_and(|flight| flight.at == at);
         let timeliness = if is_current { Timeliness::InTime } else { Timeliness::Late };
-        self.servers[server.index()].answered(now.saturating_duration_since(open.sent_at), timeliness);
+        let round_trip = now.saturating_duration_since(open.sent_at);
+        let transport = self.sockets.transport_of(at.socket);
+        let about = &mut self.servers[server.index()];
+        about.answered(
+            Some(round_trip).filter(|_| transport == Transport::Udp || about.is_by_tcp),
+            timeliness,
+        );
+        about.capability.answered(open.dress, cookies.and_then(|cookies| cookies.server));
+        self.queries[key.slot].round_trip = Some(round_trip);
         self.local = LocalTrouble::default();
+        self.confirmed(key, server, transport);
         self.forget_try(key, at);
         if is_current {
             self.queries[key.slot].state = State::Waiting(Queue::Retry);
@@ -47,6 +65,15 @@ impl Resolver {
                 self.follow(key, name);
             }
             Reply::Alias(_) => self.failed_at(now, key, server, ServerFault::EndlessAlias),
+            Reply::Truncated(_) if transport == Transport::Tcp => {
+                self.failed_at(now, key, server, ServerFault::Truncated);
+            }
+            Reply::Truncated(records) => self.truncated(now, key, server, records),
+            Reply::BadCookie => self.suspect(now, key, server, SUSPICION_OF_A_BAD_COOKIE),
+            Reply::Unextended => {
+                self.servers[server.index()].capability.edns_refused();
+                self.ask_again(now, key, server);
+            }
             Reply::Failure(fault) => self.failed_at(now, key, server, fault),
         }
         self.settle_if_nobody_is_left(now);
@@ -60,15 +87,16 @@ impl Resolver {
             query.troubled(Trouble::Silence);
             let others = self.others(flight.server);
             let server = &mut self.servers[flight.server.index()];
+            server.capability.lost(flight.dress);
             server.timed_out(now, flight.sent_at, others);
             if server.is_parked() {
                 self.is_loss_news = true;
                 self.last_loss = Trouble::Silence;
             }
         }
-        let query = &self.queries[key.slot];
+        let query = &mut self.queries[key.slot];
         if query.expires <= now {
-            let outcome = query.trouble.outcome();
+            let outcome = query.last_word();
             self.settle(now, key, outcome, Source::Resolver, None);
         } else {
             self.retry_or_settle(now, key);
@@ -78,7 +106,12 @@ impl Resolver {
     /// Gives up a socket, with all that waits at it.
     pub(super) fn lose_socket(&mut self, now: Instant, socket: SocketId, error: SystemError) {
         let Some(id) = self.sockets.server_of(socket) else { return };
+        let transport = self.sockets.transport_of(socket);
         let lost = self.sockets.close(socket);
+        if transport == Transport::Tcp && (error.is_about_the_way() || error.is_end_of_stream()) {
+            self.lose_stream(now, id, &lost, error);
+            return;
+        }
         if !error.is_about_the_way() {
             for (at, open) in lost {
                 self.fail_locally(now, at, open, error);
@@ -186,6 +219,7 @@ impl Resolver {
             source,
             tries,
             elapsed,
+            round_trip: None,
             time_to_live,
         });
     }
@@ -210,6 +244,7 @@ impl Resolver {
         query.aliases += 1;
         query.asked.name = name;
         query.tries = 0;
+        (query.transport, query.stick_to, query.partial) = (Transport::Udp, None, None);
         query.failed_at = ServerSet::default();
         query.last_server = None;
         query.trouble = Trouble::Silence;
@@ -217,8 +252,9 @@ impl Resolver {
     }
 
     /// Notes that a server cannot answer. The next one is asked at once, unless it is being asked already.
-    fn failed_at(&mut self, now: Instant, key: QueryKey, server: ServerId, fault: ServerFault) {
+    pub(super) fn failed_at(&mut self, now: Instant, key: QueryKey, server: ServerId, fault: ServerFault) {
         let query = &mut self.queries[key.slot];
+        query.transport = Transport::Udp;
         query.failed_at.insert(server);
         query.troubled(Trouble::Failure(fault));
         if query.flight().is_none() {
@@ -228,7 +264,7 @@ impl Resolver {
     }
 
     /// Queues a question that is in no queue and not in flight, or ends it if there is nobody left to ask.
-    fn retry_or_settle(&mut self, now: Instant, key: QueryKey) {
+    pub(super) fn retry_or_settle(&mut self, now: Instant, key: QueryKey) {
         let query = &self.queries[key.slot];
         let has_verdict = matches!(query.trouble, Trouble::Failure(_));
         let is_hopeful = self.ids().any(|id| {
@@ -237,7 +273,7 @@ impl Resolver {
         if is_hopeful && query.tries < self.config.tries_max {
             self.enqueue_retry(key);
         } else {
-            let outcome = query.trouble.outcome();
+            let outcome = self.queries[key.slot].last_word();
             self.settle(now, key, outcome, Source::Resolver, None);
         }
     }
@@ -249,7 +285,7 @@ impl Resolver {
             let Some(key) = retry.or_else(|| self.fresh.first().copied()) else { break };
             let query = &mut self.queries[key.slot];
             query.troubled(trouble);
-            let outcome = query.trouble.outcome();
+            let outcome = query.last_word();
             self.settle(now, key, outcome, Source::Resolver, None);
         }
     }
@@ -271,6 +307,9 @@ impl Resolver {
             self.by_request.remove(&waiter.id);
             let request = Request::from(&query.question);
             self.answer(now, waiter, request, outcome.clone(), source, time, query.sent);
+            if let (Some(answer), Source::Server(_)) = (self.answers.back_mut(), source) {
+                answer.round_trip = query.round_trip;
+            }
         }
         if self.queries.is_empty() {
             self.sockets.close_all();

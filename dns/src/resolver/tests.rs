@@ -2,6 +2,7 @@
 
 mod defects;
 mod failures;
+mod guards;
 mod network;
 mod properties;
 mod situations;

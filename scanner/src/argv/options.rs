@@ -41,6 +41,8 @@ pub(super) const LONGS: &[Long] = &[
     plain("--excludefile", Value::Required),
     plain("--dns-servers", Value::Required),
     plain("--system-dns", Value::None),
+    plain("--resolve-all", Value::None),
+    plain("--dns-max-rate", Value::Required),
     plain("--max-retries", Value::Required),
     plain("--min-rate", Value::Required),
     plain("--max-rate", Value::Required),

@@ -64,7 +64,6 @@ const LONGS: &[(&str, &str)] = &[
     ("port-ratio", "there are no measured frequencies of ports to compare with; use --top-ports N"),
     ("proxies", "scans through proxies are not available; leave it out"),
     ("release-memory", "memory is released anyway; leave it out"),
-    ("resolve-all", "the first address of a name is scanned; name the others too"),
     ("route-dst", "routes are not shown; ask the system with `ip route get`"),
     ("script", NO_SCRIPTS),
     ("script-args", NO_SCRIPTS),

@@ -69,8 +69,10 @@ HOSTS AND NAMES
   -R                  Look them up for all targets, not only for hosts that
                       are up.
   --dns-servers A,B   Ask these servers: address, address:port or
-                      [address]:port.
+                      [address]:port; tcp://address asks by TCP alone.
+  --dns-max-rate N    Send at most N queries for names a second.
   --system-dns        Ask the system's resolver, one address at a time.
+  --resolve-all       Scan every address of a name, not only the first.
 
 PORTS
   -sS                 TCP SYN scan, the default with privileges.
@@ -201,7 +203,7 @@ mod tests {
             --min-rtt-timeout --max-rtt-timeout --host-timeout --max-runtime --min-parallelism --max-parallelism \
             --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard -g --ttl --data --data-string --data-length --ip-options \
             -f --mtu -D --spoof-mac --badsum --send-eth --send-ip --privileged --unprivileged --trace-format --trace-out -PR \
-            --discovery-ignore-rst";
+            --discovery-ignore-rst --dns-max-rate --resolve-all";
         for option in long_only.split_whitespace() {
             assert!(LONG.contains(option), "{option} in --help");
         }

@@ -42,6 +42,8 @@ fn every_option_reaches_its_field() {
         name_lookup: NameLookup::Never,
         dns_servers: vec!["198.18.0.1".into()],
         system_dns: false,
+        dns_rate_max: None,
+        resolve_all: false,
         ports: Some("22".into()),
         fast: false,
         top_ports: None,

@@ -1,6 +1,7 @@
 //! From matched words to typed values.
 
 use std::ffi::{OsStr, OsString};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
@@ -10,6 +11,9 @@ use super::{Arguments, LEVEL_MAX, Level, NameLookup, PacketTrace, Request, Timin
 use crate::argv::Normalized;
 use crate::escape::Escaped;
 use crate::target::{Families, Shard};
+
+/// Most queries a second that can be asked for; more is as good as no limit.
+const DNS_RATE_MAX: u64 = 1_000_000;
 
 pub(super) fn request(matches: &ArgMatches, normalized: &Normalized) -> Result<Request, UsageError> {
     if matches.get_flag("help") {
@@ -95,6 +99,8 @@ impl Values<'_> {
             },
             dns_servers: dns_servers.collect::<Result<_, _>>()?,
             system_dns: self.matches.get_flag("system-dns"),
+            dns_rate_max: self.count("--dns-max-rate", 1, DNS_RATE_MAX)?.and_then(NonZeroU32::new),
+            resolve_all: self.matches.get_flag("resolve-all"),
             timing: self.timing()?,
             pace: self.pace()?,
             ascending: self.matches.get_flag("ascending"),

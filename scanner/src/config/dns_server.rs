@@ -8,7 +8,8 @@ use crate::target::{Address, Directory, TargetSpec};
 /// Where name servers listen (RFC 1035, section 4.2).
 pub const DNS_PORT: u16 = 53;
 
-/// A name server: `198.18.0.53`, `fe80::1%eth0`, `198.18.0.53:5353`, `[fd00::53]:5353`, `198.18.0.53#5353` or a host name.
+/// A name server: `198.18.0.53`, `fe80::1%eth0`, `198.18.0.53:5353`, `[fd00::53]:5353`, `198.18.0.53#5353` or a host name;
+/// with `tcp://` before it, one that is asked by TCP alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DnsServer {
@@ -16,6 +17,8 @@ pub struct DnsServer {
     pub host: DnsHost,
     /// The UDP and TCP port, [`DNS_PORT`] unless told otherwise.
     pub port: u16,
+    /// Whether it is asked by TCP alone.
+    pub by_tcp: bool,
 }
 
 /// The machine a name server runs on.
@@ -38,16 +41,23 @@ impl DnsServer {
     ///
     /// assert_eq!(DnsServer::parse("[fd00::53]:5353").map(|server| server.port), Some(5353));
     /// assert_eq!(DnsServer::parse("fd00::53").map(|server| server.port), Some(53));
+    /// assert_eq!(DnsServer::parse("tcp://198.18.0.53").map(|server| server.by_tcp), Some(true));
     /// assert_eq!(DnsServer::parse("198.18.0.256"), None);
     /// ```
     pub fn parse(word: &str) -> Option<Self> {
+        let (by_tcp, word) = match word.split_once("://") {
+            Some(("tcp", rest)) => (true, rest),
+            Some(("udp", rest)) => (false, rest),
+            Some(_) => return None,
+            None => (false, word),
+        };
         if let Some(host) = parse_host(word) {
-            return Some(Self { host, port: DNS_PORT });
+            return Some(Self { host, port: DNS_PORT, by_tcp });
         }
         let (host, port) = word.rsplit_once('#').or_else(|| word.rsplit_once(':'))?;
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().ok().filter(|port| digits && *port != 0)?;
-        Some(Self { host: parse_host(host)?, port })
+        Some(Self { host: parse_host(host)?, port, by_tcp })
     }
 
     /// Returns the socket addresses of the server, all that a name has.
@@ -90,6 +100,7 @@ fn parse_host(text: &str) -> Option<DnsHost> {
 /// Writes the server so that [`DnsServer::parse`] reads the same back.
 impl fmt::Display for DnsServer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(if self.by_tcp { "tcp://" } else { "" })?;
         match &self.host {
             DnsHost::Address(IpAddr::V6(ip)) => write!(out, "[{ip}]:{}", self.port),
             DnsHost::Address(IpAddr::V4(ip)) => write!(out, "{ip}:{}", self.port),
@@ -130,6 +141,9 @@ mod tests {
             ("[fe80::1%eth0]:5353", "[fe80::1%eth0]:5353"),
             ("ns.example.test", "ns.example.test:53"),
             ("ns.example.test:5353", "ns.example.test:5353"),
+            ("tcp://198.18.0.53", "tcp://198.18.0.53:53"),
+            ("tcp://[fd00::53]:5353", "tcp://[fd00::53]:5353"),
+            ("udp://ns.example.test", "ns.example.test:53"),
         ];
         for (word, shown) in table {
             assert_eq!(DnsServer::parse(word).unwrap_or_else(|| panic!("{word}")).to_string(), shown);
@@ -145,6 +159,8 @@ mod tests {
             ":53",
             "a b",
             "fe80::1%",
+            "tls://198.18.0.53",
+            "tcp://",
             "-",
         ] {
             assert_eq!(DnsServer::parse(word), None, "{word}");

@@ -3,7 +3,7 @@ use crate::cli::{Request, parse};
 use crate::exit::Exit;
 use crate::plan::Method;
 use crate::raw_options::{Data, Decoy, Sending, SpoofedMac};
-use crate::target::{Address, Directory};
+use crate::target::{Address, AddressesOfAName, Directory};
 use proptest::prelude::*;
 use std::ffi::OsString;
 
@@ -45,7 +45,14 @@ impl Directory for Nobody {
 }
 
 fn scanned(config: &Config) -> Vec<String> {
-    config.targets.resolve(&mut Nobody).unwrap().set.iter().map(|address| address.to_string()).collect()
+    config
+        .targets
+        .resolve(&mut Nobody, AddressesOfAName::First)
+        .unwrap()
+        .set
+        .iter()
+        .map(|address| address.to_string())
+        .collect()
 }
 
 #[test]

@@ -32,14 +32,14 @@ impl From<&HostReport> for Observed {
             Some((HostStatus::Down, _)) => "down",
             _ => "unknown",
         };
-        let names = [&report.given_name, &report.dns_name];
+        let names = report.given_name.iter().chain(&report.dns_name).chain(&report.other_dns_names);
         let results = report.ports.sorted();
         let ports = results
             .iter()
             .map(|result| ((result.protocol, result.port), result.verdict.state.word().to_owned()));
         Self {
             status: status.to_owned(),
-            names: names.into_iter().flatten().cloned().collect(),
+            names: names.cloned().collect(),
             mac: report.mac.map(|mac| mac.to_string()),
             ports: ports.collect(),
         }

@@ -226,6 +226,8 @@ impl<'a> Fields<'a> {
         report.status = status.zip(self.proof(PortState::Unknown).ok());
         report.given_name = self.optional_text("given_name");
         report.dns_name = self.optional_text("dns_name");
+        let others = self.0.get("other_dns_names").and_then(Value::as_array).into_iter().flatten();
+        report.other_dns_names = others.filter_map(Value::as_str).map(harmless).collect();
         let others = self.0.get("other_addresses").and_then(Value::as_array).into_iter().flatten();
         report.other_addresses =
             others.filter_map(Value::as_str).filter_map(|other| other.parse().ok()).collect();

@@ -95,6 +95,8 @@ impl<W: Write> Consumer for Normal<W> {
             // On the screen they are on stderr already.
             ScanEvent::Warning(_) if self.on_screen() => String::new(),
             ScanEvent::Warning(text) => format!("{text}\n"),
+            ScanEvent::Detail(text) if self.style.debug > 0 => format!("{text}\n"),
+            ScanEvent::Detail(_) => String::new(),
             ScanEvent::Finished(summary) => finished(summary, self.destination, self.style),
         };
         self.writer.write_all(text.as_bytes())?;

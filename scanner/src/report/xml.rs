@@ -181,11 +181,11 @@ fn host(part: &mut Part, report: &HostReport, style: Style) -> io::Result<()> {
     }
     open(part, "hostnames", &[])?;
     line(part)?;
-    for (name, kind) in [(&report.given_name, "user"), (&report.dns_name, "PTR")] {
-        if let Some(name) = name {
-            empty(part, "hostname", &[("name", name), ("type", kind)])?;
-            line(part)?;
-        }
+    let given = report.given_name.iter().map(|name| (name, "user"));
+    let found = report.dns_name.iter().chain(&report.other_dns_names).map(|name| (name, "PTR"));
+    for (name, kind) in given.chain(found) {
+        empty(part, "hostname", &[("name", name), ("type", kind)])?;
+        line(part)?;
     }
     close(part, "hostnames")?;
     line(part)?;

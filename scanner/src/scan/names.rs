@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::{fmt, thread};
 
-use dns::{Answer, Driver, HostName, Outcome, Request};
+use dns::{Answer, Driver, HostName, Outcome, Request, Source};
 use nsock::{Io, Waker};
 
 use super::{Index, Lookup, Name, Scan, Stage};
+use crate::report::ScanEvent;
 
 /// Who knows the names of addresses.
 #[non_exhaustive]
@@ -88,19 +89,53 @@ impl Scan {
             host.name = if asked { Name::Asked } else { Name::Settled };
         }
         if asked {
+            let now = io.now();
+            self.names_time.get_or_insert((now, now));
             self.names_asked.entry(ip).or_default().push(index);
         }
         self.wait_for_system(io);
     }
 
+    /// Tells what became of all look-ups, in a line that scripts know from elsewhere: names, absent names, dropped ones,
+    /// failures of servers, datagrams; and how long it took.
+    pub fn tell_names(&mut self) {
+        let (NameService::Resolver(driver), Some((first, last))) = (&self.names, self.names_time) else {
+            return;
+        };
+        let (resolver, counts) = (driver.resolver(), driver.resolver().counters());
+        let line = format!(
+            "mass_dns: {:.2}s {}/{} [#: {}, OK: {}, NX: {}, DR: {}, SF: {}, TR: {}, SY: 0]",
+            last.saturating_duration_since(first).as_secs_f64(),
+            counts.settled(),
+            counts.settled() + resolver.outstanding() as u64,
+            resolver.servers().len(),
+            counts.found,
+            counts.absent,
+            counts.unanswered + counts.unasked,
+            counts.failed,
+            counts.transmitted,
+        );
+        self.tell(ScanEvent::Detail(&line));
+    }
+
     /// Takes an answer of the resolver.
     pub fn name_answered(&mut self, io: &mut Io<Self>, answer: Answer) {
         let Request::Reverse(ip) = answer.request else { return };
-        let name = match answer.outcome {
-            Outcome::Names(names) => names.first().map(HostName::to_string),
+        if let Some((_, last)) = &mut self.names_time {
+            *last = io.now();
+        }
+        let server = match (&self.names, answer.source) {
+            (NameService::Resolver(driver), Source::Server(id)) => {
+                driver.resolver().servers().nth(id.index())
+            }
             _ => None,
         };
-        self.name_known(io, ip, name);
+        self.tell(ScanEvent::Detail(&answer.explained(server).to_string()));
+        let names = match answer.outcome {
+            Outcome::Names(names) => names.iter().map(HostName::to_string).collect(),
+            _ => Vec::new(),
+        };
+        self.name_known(io, ip, names);
     }
 
     fn wait_for_system(&mut self, io: &mut Io<Self>) {
@@ -120,15 +155,18 @@ impl Scan {
         for (ip, name) in answers {
             // The system hands out whatever a server said: it goes through the same check as our own resolver's.
             let name = name.and_then(|name| HostName::parse(&name).ok()).map(|name| name.to_string());
-            self.name_known(io, ip, name);
+            self.name_known(io, ip, name.into_iter().collect());
         }
         self.wait_for_system(io);
     }
 
-    fn name_known(&mut self, io: &mut Io<Self>, ip: IpAddr, name: Option<String>) {
+    fn name_known(&mut self, io: &mut Io<Self>, ip: IpAddr, names: Vec<String>) {
         for index in self.names_asked.remove(&ip).unwrap_or_default() {
             if let Some(host) = self.hosts.get_mut(&index) {
-                host.report.dns_name.clone_from(&name);
+                if let Some((first, others)) = names.split_first() {
+                    (host.report.dns_name, host.report.other_dns_names) =
+                        (Some(first.clone()), others.to_vec());
+                }
                 host.name = Name::Settled;
             }
         }

@@ -82,6 +82,17 @@ pub struct TargetList {
     problems_dropped: usize,
 }
 
+/// How many addresses of a host name are scanned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressesOfAName {
+    /// The first of a wanted family.
+    #[default]
+    First,
+    /// Every one of a wanted family (`--resolve-all`).
+    All,
+}
+
 /// What a [`TargetList`] comes to.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -177,14 +188,19 @@ impl TargetList {
 
     /// Makes the set of addresses; `directory` is asked once for each name and zone met.
     ///
-    /// Of a name's addresses the first of a wanted family is scanned; all of them are left out if the name is to be left
-    /// out.
+    /// Of a name's addresses of a wanted family the first is scanned, or each, as `addresses` says; all of them are left
+    /// out if the name is to be left out.
     ///
     /// # Errors
     /// Something to leave out that cannot be resolved: going on would scan it.
-    pub fn resolve(&self, directory: &mut dyn Directory) -> Result<Resolved, TargetProblem> {
+    pub fn resolve(
+        &self,
+        directory: &mut dyn Directory,
+        addresses: AddressesOfAName,
+    ) -> Result<Resolved, TargetProblem> {
         let mut builder = Builder {
             families: self.families,
+            addresses,
             directory,
             answers: BTreeMap::new(),
             set: TargetSet::default(),
@@ -249,6 +265,7 @@ fn comma_separated(list: &[u8]) -> Vec<Vec<u8>> {
 
 struct Builder<'a> {
     families: Families,
+    addresses: AddressesOfAName,
     directory: &'a mut dyn Directory,
     answers: BTreeMap<Box<str>, Result<Vec<Address>, String>>,
     set: TargetSet,
@@ -268,6 +285,15 @@ impl Builder<'_> {
         let mut addresses = self.look_up(host)?;
         let wanted = addresses.iter().position(|address| self.families.admit(address.ip()));
         let wanted = wanted.ok_or(TargetFault::OtherFamily { wanted: self.families })?;
+        if self.addresses == AddressesOfAName::All {
+            let (wanted, others): (Vec<Address>, Vec<Address>) =
+                addresses.into_iter().partition(|address| self.families.admit(address.ip()));
+            for address in wanted {
+                self.add_address(address, *prefix, Purpose::Scan)?;
+                self.set.name(address, host, others.clone());
+            }
+            return Ok(());
+        }
         let address = addresses.remove(wanted);
         self.add_address(address, *prefix, Purpose::Scan)?;
         self.set.name(address, host, addresses);

@@ -18,7 +18,7 @@ const PATTERNS_MAX: usize = 64;
 /// specification repeats part of an earlier one, only the rest of it counts.
 ///
 /// ```
-/// use scanner::target::{Families, Origin, TargetList};
+/// use scanner::target::{AddressesOfAName, Families, Origin, TargetList};
 /// # struct Nobody;
 /// # impl scanner::target::Directory for Nobody {
 /// #     fn addresses(&mut self, _: &str) -> Result<Vec<scanner::target::Address>, String> { Err(String::new()) }
@@ -29,7 +29,7 @@ const PATTERNS_MAX: usize = 64;
 /// list.include(b"198.18.0.8/30", &Origin::CommandLine);
 /// list.include(b"198.18.0.7-198.18.0.9", &Origin::CommandLine);
 /// list.exclude(b"198.18.0.10", &Origin::CommandLine)?;
-/// let set = list.resolve(&mut directory)?.set;
+/// let set = list.resolve(&mut directory, AddressesOfAName::First)?.set;
 /// let addresses: Vec<String> = set.iter().map(|address| address.to_string()).collect();
 /// assert_eq!(addresses, ["198.18.0.8", "198.18.0.9", "198.18.0.11", "198.18.0.7"]);
 /// # Ok::<(), scanner::target::TargetProblem>(())

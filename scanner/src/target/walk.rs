@@ -160,7 +160,7 @@ mod tests {
         for word in words.split_whitespace() {
             list.include(word.as_bytes(), &Origin::CommandLine);
         }
-        list.resolve(&mut Nobody).unwrap().set
+        list.resolve(&mut Nobody, crate::target::AddressesOfAName::First).unwrap().set
     }
 
     fn walk(set: &TargetSet, order: HostOrder, shard: Shard) -> Vec<Address> {

@@ -161,16 +161,13 @@ fn d15_retries_do_not_wait_behind_fresh_names() {
     network.sweep(16_384);
     let mut first = BTreeMap::new();
     for (at, transmit) in &network.sent {
-        first.entry(transmit.bytes[12..].to_vec()).or_insert(*at);
+        first.entry(question(&transmit.bytes)).or_insert(*at);
     }
     let mut latencies: Vec<_> = Vec::new();
     for (at, answer) in &network.answers {
         let Request::Reverse(address) = answer.request else { continue };
-        let asked = crate::message::Asked {
-            name: crate::HostName::reverse(address),
-            kind: crate::message::Kind::Pointer,
-        };
-        latencies.push(*at - first[&crate::message::build_query(0, &asked)[12..]]);
+        let name = wire(&crate::HostName::reverse(address).to_string());
+        latencies.push(*at - first[&name]);
     }
     latencies.sort();
     let percentile = latencies[latencies.len() * 999 / 1000];

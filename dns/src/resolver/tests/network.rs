@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::testing::{Response, start_of_time};
-use crate::{Answer, Config, Discard, Outcome, Request, RequestId, Resolver, SocketId, Transmit};
+use crate::{Answer, Config, Discard, Outcome, Request, RequestId, Resolver, SocketId, Transmit, Transport};
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -40,6 +40,8 @@ pub(super) struct Network {
     pub(super) discards: Vec<Discard>,
     pub(super) opened: Vec<SocketId>,
     pub(super) open: BTreeSet<SocketId>,
+    /// Those of them that are connections.
+    pub(super) streams: BTreeSet<SocketId>,
     /// Most sockets open at once.
     pub(super) open_max: usize,
     pub(super) send_fault: SendFault,
@@ -79,6 +81,7 @@ impl Network {
             discards: Vec::new(),
             opened: Vec::new(),
             open: BTreeSet::new(),
+            streams: BTreeSet::new(),
             open_max: 0,
             send_fault: Box::new(|_| None),
             servers,
@@ -154,6 +157,13 @@ impl Network {
                 continue;
             }
             let result = match effect {
+                Effect::Reply(bytes) if self.streams.contains(&socket) => {
+                    for part in crate::stream::frame(&bytes).chunks(100) {
+                        self.resolver.handle_stream(self.now, socket, part);
+                        self.drain();
+                    }
+                    Ok(())
+                }
                 Effect::Reply(bytes) => self.resolver.handle_datagram(self.now, socket, server, &bytes),
                 Effect::Forgery(from, bytes) => self.resolver.handle_datagram(self.now, socket, from, &bytes),
                 Effect::Error(kind) => {
@@ -185,7 +195,12 @@ impl Network {
         }
     }
 
-    fn transmit(&mut self, transmit: Transmit) {
+    fn transmit(&mut self, mut transmit: Transmit) {
+        if transmit.transport == Transport::Tcp {
+            self.streams.insert(transmit.socket);
+            let length = transmit.bytes.drain(..2).fold(0, |length, byte| length << 8 | usize::from(byte));
+            assert_eq!(length, transmit.bytes.len());
+        }
         if self.open.insert(transmit.socket) {
             assert!(!self.opened.contains(&transmit.socket), "{} opened twice", transmit.socket);
             self.opened.push(transmit.socket);
@@ -232,6 +247,14 @@ impl Network {
         };
         self.answers.iter().filter(|(_, answer)| is_right(answer)).count()
     }
+}
+
+/// The name a query asks about, on the wire, in small letters.
+pub(super) fn question(query: &[u8]) -> Vec<u8> {
+    let mut name = Response::to(query).done().split_off(12);
+    name.truncate(name.len() - 4);
+    name.make_ascii_lowercase();
+    name
 }
 
 /// The answer of an honest server: `h103-1.test` for 192.168.1.103, whatever is asked.

@@ -160,6 +160,9 @@ pub(super) fn host(report: &HostReport) -> Value {
             host.insert(key.to_owned(), name.as_str().into());
         }
     }
+    if !report.other_dns_names.is_empty() {
+        host.insert("other_dns_names".to_owned(), report.other_dns_names.clone().into());
+    }
     if !report.other_addresses.is_empty() {
         let others: Vec<Value> =
             report.other_addresses.iter().map(|other| other.to_string().into()).collect();

@@ -36,7 +36,8 @@ fn list(families: Families, targets: &[&str], exclude: &str) -> TargetList {
 }
 
 fn scanned(families: Families, targets: &[&str], exclude: &str) -> String {
-    let resolved = list(families, targets, exclude).resolve(&mut Table::default()).unwrap();
+    let resolved =
+        list(families, targets, exclude).resolve(&mut Table::default(), AddressesOfAName::First).unwrap();
     let addresses: Vec<String> = resolved.set.iter().map(|address| address.to_string()).collect();
     assert_eq!(resolved.set.len(), addresses.len() as u128);
     addresses.join(" ")
@@ -73,7 +74,7 @@ fn a_family_can_be_left_out() {
     let six = list(Families::V4, &["::1", "six.test"], "");
     let early: Vec<String> = six.problems().iter().map(ToString::to_string).collect();
     assert_eq!(early, ["Invalid address specification: \"::1\": only IPv4 addresses are scanned"]);
-    let late = six.resolve(&mut Table::default()).unwrap().problems;
+    let late = six.resolve(&mut Table::default(), AddressesOfAName::First).unwrap().problems;
     assert_eq!(late[0].to_string(), "Hostname six.test resolves, but not to any IPv4 address");
 }
 
@@ -86,7 +87,7 @@ fn one_bad_target_among_good_ones_is_told_and_the_others_are_kept() {
     );
     assert_eq!(list.problems().len(), 1);
     let mut table = Table::default();
-    let resolved = list.resolve(&mut table).unwrap();
+    let resolved = list.resolve(&mut table, AddressesOfAName::First).unwrap();
     let lines: Vec<String> = resolved.problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
@@ -110,7 +111,7 @@ fn what_is_to_be_left_out_must_be_understood() {
     assert!(list.exclude(b"", &Origin::Option("--exclude")).is_err());
     list.include(b"198.18.0.1", &Origin::CommandLine);
     list.exclude(b"no.test", &Origin::Option("--exclude")).unwrap();
-    let refused = list.resolve(&mut Table::default()).unwrap_err();
+    let refused = list.resolve(&mut Table::default(), AddressesOfAName::First).unwrap_err();
     assert_eq!(refused.to_string(), "--exclude: Failed to resolve \"no.test\": Name or service not known");
 }
 
@@ -130,7 +131,7 @@ fn problems_of_a_file_tell_the_line_and_are_bounded() {
 #[test]
 fn unknown_interfaces_are_told() {
     let list = list(Families::Any, &["fe80::1%nope", "fe80::1%0"], "");
-    let problems = list.resolve(&mut Table::default()).unwrap().problems;
+    let problems = list.resolve(&mut Table::default(), AddressesOfAName::First).unwrap().problems;
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(lines[0], "Invalid address specification: \"fe80::1%nope\": there is no interface \"nope\"");
     assert_eq!(lines.len(), 2);
@@ -139,7 +140,7 @@ fn unknown_interfaces_are_told() {
 #[test]
 fn a_host_keeps_the_name_it_was_given_by() {
     let list = list(Families::Any, &["both.test/127", "four.test"], "");
-    let set = list.resolve(&mut Table::default()).unwrap().set;
+    let set = list.resolve(&mut Table::default(), AddressesOfAName::First).unwrap().set;
     let named: Vec<Option<&str>> =
         set.iter().map(|address| set.given_name(address).map(|given| &*given.name)).collect();
     assert_eq!(named, [Some("both.test"), None, Some("four.test")]);

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use dns::HostName;
 use ipnet::Ipv6Net;
 
 use super::{TargetFault, TargetSpec};
@@ -20,6 +21,8 @@ pub(super) fn spec(word: &str) -> Result<TargetSpec, TargetFault> {
     } else if host.contains(':') {
         v6(host, bits)
     } else {
+        let ascii = ascii(host);
+        let host = ascii.as_deref().unwrap_or(host);
         check_name(host)?;
         Ok(TargetSpec::Name { host: host.into(), prefix: bits.map(|bits| prefix(bits, 128)).transpose()? })
     }
@@ -141,6 +144,14 @@ fn v6_ends(host: &str, bits: Option<&str>) -> Result<(Ipv6Addr, Ipv6Addr), Targe
     let Some(bits) = bits else { return Ok((only, only)) };
     let net = Ipv6Net::new(only, prefix(bits, 128)?).map_err(|_| TargetFault::NetmaskTooLong { max: 128 })?;
     Ok((net.network(), net.broadcast()))
+}
+
+/// The `xn--` form of a name in another script, if it has one. Digits of other scripts are no way to write an address.
+fn ascii(host: &str) -> Option<String> {
+    if host.is_ascii() {
+        return None;
+    }
+    HostName::parse(host).ok().map(|name| name.to_string()).filter(|name| !is_v4_expression(name))
 }
 
 /// Accepts what a resolver may be asked for: letters, digits, dashes, underscores (RFC 1035 and practice).
