@@ -11,10 +11,12 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::argv::{Normalized, normalize};
+use crate::file_name::expand;
 use crate::pace::Pace;
 use crate::packet::line::Format;
 use crate::plan::Method;
@@ -126,6 +128,14 @@ pub struct Arguments {
     pub output_grepable: Option<PathBuf>,
     /// `-oJ`.
     pub output_json: Option<PathBuf>,
+    /// `--append-output`: files are added to.
+    pub append: bool,
+    /// `--resume`: the journal of the run that is to be gone on with.
+    pub resume: Option<PathBuf>,
+    /// `--stats-every`.
+    pub stats_every: Option<Duration>,
+    /// `--noninteractive`: the terminal is left alone.
+    pub noninteractive: bool,
 }
 
 /// How hosts are to be found.
@@ -214,6 +224,17 @@ pub enum PacketTrace {
     Nsock,
     /// Everything (`--packet-trace=all`).
     All,
+}
+
+impl Arguments {
+    /// Puts the time into the names of the files that results are written to.
+    pub fn expand_file_names(&mut self, now: jiff::civil::DateTime) {
+        let names =
+            [&mut self.output_normal, &mut self.output_xml, &mut self.output_grepable, &mut self.output_json];
+        for name in names.into_iter().flatten() {
+            *name = expand(name.as_os_str(), now).into();
+        }
+    }
 }
 
 /// Why a command line cannot be understood: one line, naming options as they were typed.

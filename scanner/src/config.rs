@@ -6,17 +6,23 @@
 
 mod dns_server;
 mod error;
+mod identity;
 mod probing;
 #[cfg(test)]
 mod tests;
 
+use std::hash::Hasher;
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use siphasher::sip::SipHasher13;
 
 pub use dns_server::{DNS_PORT, DnsHost, DnsServer};
 pub use error::ConfigError;
+pub use identity::changed;
 pub use probing::Methods;
 
 use crate::cli::{Arguments, Discovery, LEVEL_MAX, Level, NameLookup, PacketTrace, Timing, Work};
@@ -103,6 +109,14 @@ pub struct Config {
     pub output_grepable: Option<Output>,
     /// Where the events go as NDJSON.
     pub output_json: Option<Output>,
+    /// Whether files are added to instead of written afresh.
+    pub append: bool,
+    /// How often the state of the scan is told, if it is.
+    pub stats_every: Option<Duration>,
+    /// Whether the terminal is left alone: no keys, no status line.
+    pub noninteractive: bool,
+    /// A number of the words of the targets and of the lists they were read from.
+    pub targets_fingerprint: u64,
     /// What the user may not have meant, a line each.
     pub warnings: Vec<String>,
 }
@@ -176,7 +190,7 @@ impl Config {
             return Err(ConfigError::SameOutput);
         }
         let name_source = name_source(arguments)?;
-        let targets = targets(arguments, read)?;
+        let (targets, targets_fingerprint) = targets(arguments, read)?;
         let (verbosity, debug) = levels(arguments);
         let packet_trace = match arguments.packet_trace {
             PacketTrace::Off if debug >= 3 => PacketTrace::Classic,
@@ -217,8 +231,20 @@ impl Config {
             output_xml,
             output_grepable,
             output_json,
+            append: arguments.append,
+            stats_every: arguments.stats_every.filter(|time| !time.is_zero()),
+            noninteractive: arguments.noninteractive,
+            targets_fingerprint,
             warnings,
         })
+    }
+}
+
+impl Config {
+    /// Where results are written besides the screen.
+    pub fn outputs(&self) -> impl Iterator<Item = &Output> {
+        let all = [&self.output_normal, &self.output_xml, &self.output_grepable, &self.output_json];
+        all.into_iter().flatten()
     }
 }
 
@@ -292,7 +318,7 @@ fn name_source(arguments: &Arguments) -> Result<NameSource, ConfigError> {
 fn targets(
     arguments: &Arguments,
     read: &mut dyn FnMut(Input<'_>) -> io::Result<Vec<u8>>,
-) -> Result<TargetList, ConfigError> {
+) -> Result<(TargetList, u64), ConfigError> {
     let stdin = Some(Path::new("-"));
     if arguments.input_list.as_deref() == stdin && arguments.exclude_file.as_deref() == stdin {
         return Err(ConfigError::StdinTwice);
@@ -306,24 +332,34 @@ fn targets(
             .map_err(|cause| ConfigError::Unreadable { name: shown, cause })
     };
     let mut list = TargetList::new(arguments.families);
+    let mut read_so_far = SipHasher13::new();
+    let mut note = |kind: u8, text: &[u8]| {
+        read_so_far.write_u8(kind);
+        read_so_far.write_usize(text.len());
+        read_so_far.write(text);
+    };
     for word in &arguments.exclude {
+        note(b'x', word.as_encoded_bytes());
         list.exclude(word.as_encoded_bytes(), &Origin::Option("--exclude"))?;
     }
     if let Some(path) = &arguments.exclude_file {
         let (name, text) = load(path)?;
+        note(b'X', &text);
         list.exclude_file(&name, &text)?;
     }
     for word in &arguments.targets {
+        note(b't', word.as_encoded_bytes());
         list.include(word.as_encoded_bytes(), &Origin::CommandLine);
     }
     if let Some(path) = &arguments.input_list {
         let (name, text) = load(path)?;
+        note(b'T', &text);
         list.include_file(&name, &text);
     }
     if list.is_empty() {
         return Err(ConfigError::NoTargets { problems: list.problems().to_vec() });
     }
-    Ok(list)
+    Ok((list, read_so_far.finish()))
 }
 
 fn output(option: &'static str, path: Option<&Path>) -> Result<Option<Output>, ConfigError> {

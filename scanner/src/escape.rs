@@ -72,6 +72,21 @@ pub fn escape(bytes: &[u8]) -> String {
     Escaped::new(bytes).to_string()
 }
 
+/// Makes a text that was escaped elsewhere, as one in a file of ours, safe to print: only what is unprintable is escaped,
+/// and the rest, backslashes included, stays as it is.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' => out.push('\\'),
+            // A string takes everything.
+            other => drop(escape_character(&mut out, other)),
+        }
+    }
+    out
+}
+
 fn spend(left: &mut usize, cost: usize) -> bool {
     left.checked_sub(cost).map(|rest| *left = rest).is_some()
 }

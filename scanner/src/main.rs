@@ -2,8 +2,9 @@
 #![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -11,17 +12,18 @@ use std::time::Instant;
 use dns::{Driver, Resolver};
 use nsock::Pool;
 use scanner::cli::{self, NameLookup, Request, Timing, Work, help};
-use scanner::config::{Config, Input, NameSource, Output};
+use scanner::config::{Config, Input, NameSource};
 use scanner::exit::Exit;
 use scanner::interface_list::interface_list;
+use scanner::journal;
 use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, system_name};
+use scanner::outputs::{self, Role};
 use scanner::plan::Settings;
 use scanner::raw_side::{self, RawSide};
-use scanner::report::{
-    Consumer, Cut, Destination, Forward, Grepable, Ndjson, Normal, ScanEvent, Seekable, Start, Style, Xml,
-};
+use scanner::report::{Cut, ScanEvent, Start};
+use scanner::resume::Resumed;
 use scanner::route::kernel::Kernel;
-use scanner::scan::{Course, GROUP_MAX, Lookup, NameService, Options, Presumed, Scan, SystemNames};
+use scanner::scan::{Course, Earlier, GROUP_MAX, Lookup, NameService, Options, Presumed, Scan, SystemNames};
 use scanner::target::{HostOrder, TargetSet, TooManyToShuffle, Walk};
 use scanner::template::Template;
 use scanner::tracing::{TraceFile, Tracing};
@@ -37,15 +39,14 @@ struct Stop(Exit, String);
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "the program's own clock starts here")]
     let started = Instant::now();
-    let exit = match cli::parse(std::env::args_os().skip(1).collect()) {
-        Ok(Request::Scan(arguments)) => match prepare_and_run(&arguments, started) {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if words.first().is_some_and(|word| journal::is_command(word)) {
+        return journal::run(&words).unwrap_or_else(|failed| ended(&Stop(failed.exit, failed.line))).into();
+    }
+    let exit = match cli::parse(words.clone()) {
+        Ok(Request::Scan(arguments)) => match prepare_and_run(*arguments, words, started) {
             Ok(exit) => exit,
-            Err(Stop(exit, line)) => {
-                if !line.is_empty() {
-                    eprintln!("scanner: {line}");
-                }
-                exit
-            }
+            Err(stop) => ended(&stop),
         },
         Ok(Request::ShortHelp) => show(help::SHORT),
         Ok(Request::LongHelp) => show(help::LONG),
@@ -61,6 +62,14 @@ fn main() -> ExitCode {
         }
     };
     exit.into()
+}
+
+/// Says why the program ends early.
+fn ended(Stop(exit, line): &Stop) -> Exit {
+    if !line.is_empty() {
+        eprintln!("scanner: {line}");
+    }
+    *exit
 }
 
 /// What this machine could not do, and what may help.
@@ -98,22 +107,37 @@ fn interfaces() -> Exit {
     }
 }
 
-fn prepare_and_run(arguments: &cli::Arguments, started: Instant) -> Result<Exit, Stop> {
+fn prepare_and_run(
+    mut arguments: cli::Arguments,
+    words: Vec<OsString>,
+    started: Instant,
+) -> Result<Exit, Stop> {
+    let cannot = |error: scanner::resume::CannotResume| Stop(Exit::Usage, error.to_string());
+    let resumed = arguments.resume.as_deref().map(Resumed::load).transpose().map_err(cannot)?;
+    if let Some(resumed) = &resumed
+        && arguments.targets.is_empty()
+        && arguments.input_list.is_none()
+    {
+        arguments = resumed.arguments(words).map_err(cannot)?;
+    }
+    arguments.expand_file_names(jiff::Zoned::now().datetime());
     let config =
-        Config::build(arguments, &mut read).map_err(|error| Stop(error.exit(), error.to_string()))?;
+        Config::build(&arguments, &mut read).map_err(|error| Stop(error.exit(), error.to_string()))?;
     for warning in &config.warnings {
         eprintln!("scanner: {warning}");
     }
     check_origin(&config)?;
     limits::raise_descriptor_limit();
     let trace_file = match &config.trace_out {
-        Some(output) => Some(TraceFile::new(create("--trace-out", output)?)),
+        Some(output) => Some(TraceFile::new(
+            outputs::create("--trace-out", output, config.append)
+                .map_err(|error| Stop(Exit::Failed, error.to_string()))?,
+        )),
         None => None,
     };
     let tracing = Tracing::new(config.packet_trace, config.debug, started, trace_file);
-    let consumers = consumers(&config)?;
     let (targets, bad_targets) = targets(&config, &tracing)?;
-    run(&config, targets, bad_targets, consumers, &tracing, started)
+    run(&config, targets, bad_targets, resumed.as_ref(), &tracing, started)
 }
 
 /// Whether packets can come from where the user wants them to.
@@ -156,64 +180,6 @@ fn read(input: Input<'_>) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("the list is longer than {LIST_BYTES_MAX} bytes")));
     }
     Ok(text)
-}
-
-fn create(option: &str, output: &Output) -> Result<File, Stop> {
-    let failed =
-        |name: &str, error: &io::Error| Stop(Exit::Failed, format!("{option}: cannot write {name}: {error}"));
-    match output {
-        Output::File(path) => File::create(path).map_err(|error| failed(&path.display().to_string(), &error)),
-        _ => {
-            use std::os::fd::AsFd;
-            let stdout = io::stdout().as_fd().try_clone_to_owned();
-            stdout.map(File::from).map_err(|error| failed("standard output", &error))
-        }
-    }
-}
-
-fn consumers(config: &Config) -> Result<Vec<Box<dyn Consumer>>, Stop> {
-    let mut style = Style::default();
-    style.verbosity = config.verbosity;
-    style.debug = config.debug;
-    style.reasons = config.reason;
-    style.open_only = config.open_only;
-    style.show_rate = config.debug > 0 || config.pace.min_rate.is_some() || config.pace.max_rate.is_some();
-    style.answer_limits = config.pace.answer_limits;
-    style.list_only = config.work == Work::List;
-    style.show_down = config.name_lookup == NameLookup::Always;
-    let mut consumers: Vec<Box<dyn Consumer>> = Vec::new();
-    let outputs = [
-        &config.output_normal,
-        &config.output_xml,
-        &config.output_grepable,
-        &config.output_json,
-        &config.trace_out,
-    ];
-    let on_stdout = outputs.contains(&&Some(Output::Stdout));
-    if !config.silent && !on_stdout {
-        consumers.push(Box::new(Normal::new(io::stdout(), Destination::Screen, style)));
-    }
-    if let Some(output) = &config.output_normal {
-        let file = BufWriter::new(create("-oN", output)?);
-        consumers.push(Box::new(Normal::new(file, Destination::File, style)));
-    }
-    if let Some(output) = &config.output_xml {
-        consumers.push(match (output, create("-oX", output)?) {
-            (Output::File(_), file) => match file.try_clone().and_then(Seekable::new) {
-                Ok(document) => Box::new(Xml::new(document, style)),
-                // A pipe has no end to be overwritten.
-                Err(_) => Box::new(Xml::new(Forward(file), style)),
-            },
-            (_, stdout) => Box::new(Xml::new(Forward(stdout), style)),
-        });
-    }
-    if let Some(output) = &config.output_grepable {
-        consumers.push(Box::new(Grepable::new(create("-oG", output)?, style)));
-    }
-    if let Some(output) = &config.output_json {
-        consumers.push(Box::new(Ndjson::new(create("-oJ", output)?)));
-    }
-    Ok(consumers)
 }
 
 // ---- Names ----------------------------------------------------------------------------------------------------------
@@ -342,7 +308,7 @@ fn options(
     config: &Config,
     tracing: &Tracing,
     side: &RawSide,
-    seed: u64,
+    (seed, resumed): (u64, bool),
     started: Instant,
 ) -> Result<Options, Stop> {
     let names = config.name_lookup != NameLookup::Never;
@@ -371,6 +337,7 @@ fn options(
     options.trace_connects = tracing.shows_connects();
     options.group_max = config.pace.hosts_max.map_or(GROUP_MAX, |most| most as usize).min(GROUP_MAX);
     options.runtime_max = config.pace.runtime_max;
+    options.ticks = config.output_json.is_some() || resumed;
     options.tell_overcome_trouble = config.verbosity > 0;
     Ok(options)
 }
@@ -379,7 +346,7 @@ fn run(
     config: &Config,
     targets: TargetSet,
     bad_targets: usize,
-    consumers: Vec<Box<dyn Consumer>>,
+    resumed: Option<&Resumed>,
     tracing: &Tracing,
     started: Instant,
 ) -> Result<Exit, Stop> {
@@ -391,7 +358,10 @@ fn run(
     probes.device.clone_from(&config.interface);
     probes.ip_options.clone_from(&config.raw.ip_options);
     pool.set_options(probes);
-    let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+    let record =
+        resumed.map(Resumed::record).transpose().map_err(|error| Stop(Exit::Usage, error.to_string()))?;
+    let earlier_seed = record.as_ref().map(|record| record.start.seed);
+    let seed = config.seed.or(earlier_seed).unwrap_or_else(|| fastrand::u64(..));
     let side = raw_side::open(config, &mut pool, tracing.shows_connects(), seed, started)
         .map_err(|refused| Stop(refused.exit, refused.line))?;
     let about_methods = config.methods(side.permitted).warnings;
@@ -400,7 +370,7 @@ fn run(
     }
     let watch = signals::stop_on_signals(&mut pool).map_err(|error| failed("watch for signals", &error))?;
     let names = name_service(config, &mut pool)?;
-    let options = options(config, tracing, &side, seed, started)?;
+    let options = options(config, tracing, &side, (seed, resumed.is_some()), started)?;
     let now = pool.now();
     let order = match config.randomize_hosts {
         true => HostOrder::Shuffled { seed },
@@ -410,14 +380,34 @@ fn run(
         let why = "--randomize-hosts: fewer than 2^63 addresses can be shuffled; leave it out";
         Stop(Exit::Usage, why.to_owned())
     })?;
-    let mut scan = Scan::new(options, targets, walk, names, consumers, now).with_raw(side.raw);
-    give_up_privileges(config)?;
-    let banner_time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string();
+    let identity = config.identity(&options.techniques, &options.settings.methods);
+    let banner_time = journal::banner_time(&jiff::Zoned::now());
     let mut start = Start::new(command_line(), banner_time, file_time(), seed);
+    start.arguments = std::env::args_os().skip(1).collect();
+    start.options.clone_from(&identity);
     for technique in config.techniques(side.permitted) {
         start.scans.push((technique, config.ports.of(technique.protocol()).clone()));
     }
-    scan.tell(ScanEvent::Started(&start));
+    let mut earlier = Earlier::default();
+    if let (Some(resumed), Some(record)) = (resumed, &record) {
+        let cannot = |error: scanner::resume::CannotResume| Stop(Exit::Usage, error.to_string());
+        earlier = resumed.earlier(&identity).map_err(cannot)?;
+        eprintln!("scanner: {}", resumed.note(&earlier));
+        resumed.mend().map_err(cannot)?;
+        // Files tell of the scan as a whole.
+        start = record.start_event().begun_again(start.banner_time);
+    }
+    let mut sinks = outputs::open(config, resumed.map(Resumed::path))
+        .map_err(|error| Stop(Exit::Failed, error.to_string()))?;
+    let mut written = outputs::tell(&mut sinks, &Role::ALL, ScanEvent::Started(&start));
+    if let Some(resumed) = resumed {
+        let replayed = resumed.replay(&mut sinks);
+        written = written.and(replayed);
+    }
+    let consumers = sinks.into_iter().map(|(_, sink)| sink).collect();
+    let mut scan =
+        Scan::new(options, targets, walk, names, consumers, now).with_raw(side.raw).with_earlier(earlier);
+    give_up_privileges(config)?;
     scan.run(&mut pool).map_err(|error| failed("go on", &error))?;
     scan.count_drops(&mut pool);
     scan.tell_names();
@@ -433,7 +423,9 @@ fn run(
     }
     match scan.unwritable() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
-        Some(error) => return Err(Stop(Exit::Failed, format!("cannot write the report: {error}"))),
+        // It was told when it happened.
+        None if written.is_err() => return Ok(Exit::Failed),
+        Some(_) => return Ok(Exit::Failed),
         None => {}
     }
     Ok(match interrupted {
@@ -453,7 +445,7 @@ fn give_up_privileges(config: &Config) -> Result<(), Stop> {
 }
 
 fn file_time() -> String {
-    jiff::Zoned::now().strftime("%a %b %e %H:%M:%S %Y").to_string()
+    journal::file_time(&jiff::Zoned::now())
 }
 
 /// The command line as one line: what has blanks is quoted, what is unprintable escaped.

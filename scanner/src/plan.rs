@@ -51,7 +51,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 pub use event::{
-    Ending, HostId, HostStatus, HostSummary, Next, PlanEvent, Probe, ProbeId, ProbeKind, Statistics,
+    Ending, HostId, HostStatus, HostSummary, Next, PlanEvent, Probe, ProbeId, ProbeKind, Statistics, UnderWay,
 };
 pub use host::HALF_OPEN_PER_HOST_MAX;
 pub use settings::{AnswerLimits, Driver, HostStart, Method, PortOrder, Settings};
@@ -68,6 +68,7 @@ use report::Queued;
 use settings::Asked;
 
 use crate::pacer::{MaxRate, MinRate, SilenceCredit};
+use crate::ports::PortSet;
 use crate::rtt::Rtt;
 use crate::template::Parallelism;
 use crate::verdict::{Errno, PortState, Verdict};
@@ -147,6 +148,8 @@ pub struct Plan {
     statistics: Statistics,
     ended: bool,
     stopped: bool,
+    // Known ports of the host that is being added.
+    known_next: Option<Box<PortSet>>,
 }
 
 impl Plan {
@@ -185,6 +188,7 @@ impl Plan {
             statistics: Statistics::default(),
             ended: false,
             stopped: false,
+            known_next: None,
             settings,
         }
     }
@@ -221,6 +225,7 @@ impl Plan {
         let phase = Phase::Discovery(discovery);
         let mut host = Box::new(Host::new(id, address, phase, &self.settings, now));
         host.asked = asked;
+        host.known = self.known_next.take();
         if let HostStart::NeighborOrUp(reason) = start {
             host.presumed = Some(reason);
         }
@@ -232,6 +237,22 @@ impl Plan {
             HostStart::Discover | HostStart::Neighbor | HostStart::NeighborOrUp(_) => self.wake(id),
             HostStart::Up(reason) => self.host_is_up(now, id, Verdict::new(PortState::Unknown, reason)),
         }
+        id
+    }
+
+    /// As [`add_host`](Self::add_host), for a host some of whose ports are known from an earlier run: they are neither
+    /// probed nor reported.
+    pub fn add_host_again(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        start: HostStart,
+        known: PortSet,
+    ) -> HostId {
+        // The ports begin within the call where the host is declared up.
+        self.known_next = Some(Box::new(known));
+        let id = self.add_host(now, address, start);
+        self.known_next = None;
         id
     }
 
@@ -284,6 +305,25 @@ impl Plan {
     /// Takes out the next event.
     pub fn poll_event(&mut self) -> Option<PlanEvent> {
         self.poll_report()
+    }
+
+    /// How far the hosts at hand have come, as the sum of their shares from 0 to 1, and one of those not finished.
+    #[must_use]
+    pub fn under_way(&self) -> UnderWay {
+        let mut under_way = UnderWay::default();
+        for host in self.hosts.iter().flatten() {
+            match host.phase {
+                Phase::Discovery(_) => under_way.asked += 1,
+                Phase::Waiting => under_way.waiting += 1,
+                Phase::Ports => {
+                    under_way.scanned += 1;
+                    under_way.shares += host.ports.share_done();
+                }
+                Phase::Finished(_) => continue,
+            }
+            under_way.one = under_way.one.or(Some(host.address));
+        }
+        under_way
     }
 
     /// Counts of the whole plan.

@@ -6,7 +6,7 @@ mod set;
 use std::fmt;
 
 pub use list::{PortList, PortListError, PortListFault, PortListWarning};
-pub use set::{IntoIter, Iter, PortSet};
+pub use set::{IntoIter, Iter, NotAPortSet, PortSet};
 
 use crate::top_ports;
 
@@ -33,6 +33,12 @@ impl Protocol {
             Self::Udp => "udp",
             Self::Sctp => "sctp",
         }
+    }
+
+    /// Reads the name in port tables.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == name)
     }
 
     /// Returns the letter that stands for the protocol in a port list: `T` in `T:22`.

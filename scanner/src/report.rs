@@ -8,13 +8,14 @@ mod results;
 mod table;
 mod xml;
 
+use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 pub use document::{Document, Forward, Seekable};
 pub use grepable::Grepable;
-pub use ndjson::{FORM, Ndjson};
+pub use ndjson::{FORM, Ndjson, fingerprint};
 pub use normal::{Destination, Normal, Style};
 pub use results::{PortResult, PortResults};
 pub use table::{Fold, align, port_table};
@@ -80,14 +81,41 @@ pub enum ScanEvent<'a> {
         /// The port.
         port: u16,
     },
+    /// A host was found up; what its ports are is still to come.
+    Up(&'a HostReport),
+    /// The result of a port is known.
+    Port {
+        /// The host's address.
+        address: Address,
+        /// The port's protocol.
+        protocol: Protocol,
+        /// The port.
+        port: u16,
+        /// Its state, and what proves it.
+        proof: PortProof,
+    },
     /// Everything about a host is known.
     Host(&'a HostReport),
+    /// A moment passed: what waits to be written is to wait no longer.
+    Tick,
     /// Something the user should know about.
     Warning(&'a str),
     /// How something came about, for `-d`: a line without its end.
     Detail(&'a str),
     /// The scan has ended.
     Finished(&'a Summary),
+}
+
+/// The state of a port, and how it was found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by whoever finds out about a port")]
+pub struct PortProof {
+    /// The state, and what proves it.
+    pub verdict: Verdict,
+    /// Probes sent for it up to the one that brought the answer, or all of them if none did.
+    pub tries: u8,
+    /// How long the answer took, if that is known.
+    pub round_trip: Option<Duration>,
 }
 
 /// A part of a scan, where it is done in parts.
@@ -130,8 +158,12 @@ impl Sweep {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Start {
-    /// The command line, as it was typed.
+    /// The command line, as it was typed, in one line for people.
     pub command: String,
+    /// The arguments, without the name of the program.
+    pub arguments: Vec<OsString>,
+    /// The options that decide what the results are, by name: a run with others is another scan.
+    pub options: Vec<(String, String)>,
     /// Wall-clock time, as the banner shows it.
     pub banner_time: String,
     /// Wall-clock time, as files show it.
@@ -148,7 +180,24 @@ impl Start {
     /// Puts the parts together.
     #[must_use]
     pub fn new(command: String, banner_time: String, file_time: String, seed: u64) -> Self {
-        Self { command, banner_time, file_time, epoch: epoch(), seed, scans: Vec::new() }
+        Self {
+            command,
+            arguments: Vec::new(),
+            options: Vec::new(),
+            banner_time,
+            file_time,
+            epoch: epoch(),
+            seed,
+            scans: Vec::new(),
+        }
+    }
+}
+
+impl Start {
+    /// The same run, gone on with at another time.
+    #[must_use]
+    pub fn begun_again(self, banner_time: String) -> Self {
+        Self { banner_time, ..self }
     }
 }
 
@@ -262,6 +311,8 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Wall-clock time, as files show it.
     pub file_time: String,
+    /// The same, in seconds since 1970.
+    pub epoch: u64,
     /// How often each error of this machine kept a probe from being sent.
     pub local_troubles: Vec<(Errno, u64)>,
     /// Ports and hosts left unknown because of them.

@@ -4,6 +4,7 @@
 //! ports, as people know it from transcripts. Otherwise the three overlap: ports are scanned as soon as their host is
 //! known to be up, and names are looked up beside that.
 
+mod earlier;
 mod events;
 mod names;
 mod phases;
@@ -12,24 +13,29 @@ pub mod raw;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use nsock::{EventId, Io, IodId, Pool};
 
-use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Settings, Statistics};
+use crate::plan::{Driver, Ending, HostId, HostStart, HostStatus, Next, Plan, ProbeId, Settings, Statistics};
 use crate::ports::Ports;
 use crate::report::{Consumer, Cut, HostReport, ScanEvent, Summary, Sweep, epoch};
 use crate::target::{Address, TargetSet, Walk};
 use crate::technique::Technique;
 use crate::verdict::{Errno, Reason};
 
+pub use earlier::{Earlier, EarlierHost};
 pub use names::{NameService, SystemNames};
 pub use raw::{Raw, RawError, RawSetup};
 
 /// Hosts of a group, where the scan goes group by group.
 pub const GROUP_MAX: usize = 4096;
+
+/// So often consumers are told that time passes.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Which hosts count as up without being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +91,8 @@ pub struct Options {
     pub course: Course,
     /// Whose names are looked up.
     pub lookup: Lookup,
+    /// Whether consumers are told that time passes.
+    pub ticks: bool,
     /// Whether `CONN` lines are wanted.
     pub trace_connects: bool,
     /// Whether local trouble is told even if all of it was overcome.
@@ -110,6 +118,7 @@ impl Options {
             presumed: Presumed::Nobody,
             course: Course::Overlapped,
             lookup: Lookup::Nobody,
+            ticks: false,
             trace_connects: false,
             tell_overcome_trouble: false,
             group_max: GROUP_MAX,
@@ -190,6 +199,12 @@ pub struct Scan {
     /// Who sent the last ICMP error, and whether that is this machine.
     last_sender: Option<(IpAddr, bool)>,
     unwritable: Option<std::io::Error>,
+    /// Every consumer failed.
+    unheard: bool,
+    /// What an earlier run has found out.
+    earlier: Earlier,
+    /// The timer of the next tick.
+    tick: Option<EventId>,
 }
 
 impl Scan {
@@ -231,6 +246,9 @@ impl Scan {
             troubles: BTreeMap::new(),
             last_sender: None,
             unwritable: None,
+            unheard: false,
+            earlier: Earlier::default(),
+            tick: None,
         }
     }
 
@@ -260,10 +278,32 @@ impl Scan {
             self.deadline = Some(event);
         }
         self.listen(pool);
+        if self.options.ticks {
+            self.begin_ticks(pool);
+        }
         self.begin_group(pool);
         self.pump(pool);
         pool.run(self, None)?;
         Ok(())
+    }
+
+    /// Tells every now and then that time passes.
+    fn begin_ticks(&mut self, io: &mut Io<Self>) {
+        let tick = io.timer_create(TICK, |scan: &mut Self, io, _| {
+            scan.tell(ScanEvent::Tick);
+            scan.begin_ticks(io);
+            scan.stop_if_unheard(io);
+        });
+        self.tick = Some(tick);
+    }
+
+    /// Where nobody takes the results any more there is nothing to scan for.
+    fn stop_if_unheard(&mut self, io: &mut Io<Self>) -> bool {
+        let stops = self.unheard && self.stage != Stage::Over;
+        if stops {
+            self.stop(io, Cut::Interrupted);
+        }
+        stops
     }
 
     /// Cuts the scan short: nothing more is sent, and what is known is reported.
@@ -296,6 +336,9 @@ impl Scan {
         if let Some(deadline) = self.deadline.take() {
             io.forget(deadline);
         }
+        if let Some(tick) = self.tick.take() {
+            io.forget(tick);
+        }
         self.close_raw(io);
         if let NameService::Resolver(driver) = &mut self.names {
             driver.detach(io);
@@ -304,11 +347,18 @@ impl Scan {
 
     /// Tells the consumers something that did not come from the scan itself.
     pub fn tell(&mut self, event: ScanEvent<'_>) {
-        for consumer in &mut self.consumers {
-            if let Err(error) = consumer.event(event) {
-                self.unwritable.get_or_insert(error);
+        let unwritable = &mut self.unwritable;
+        self.consumers.retain_mut(|consumer| match consumer.event(event) {
+            Ok(()) => true,
+            Err(error) => {
+                // That somebody stopped listening is the lesser evil.
+                if unwritable.as_ref().is_none_or(|known| known.kind() == ErrorKind::BrokenPipe) {
+                    *unwritable = Some(error);
+                }
+                false
             }
-        }
+        });
+        self.unheard = self.consumers.is_empty() && self.unwritable.is_some();
     }
 
     /// What is to be said at the end.
@@ -318,6 +368,7 @@ impl Scan {
         Summary {
             elapsed: now.saturating_duration_since(self.options.started),
             file_time,
+            epoch: epoch(),
             local_troubles: self.troubles.iter().map(|(&errno, &count)| (errno, count)).collect(),
             unknown: self.statistics.unknown,
             may_be_hiding: self.summary.hosts == 1
@@ -346,6 +397,10 @@ impl Scan {
             report.given_name = Some(given.name.to_string());
             report.other_addresses = given.other_addresses.clone();
         }
+        if let Some(earlier) = self.earlier.partial.get(&address) {
+            report.ports = earlier.results.clone();
+            report.status = earlier.up.map(|proof| (HostStatus::Up, proof));
+        }
         report.epoch = epoch();
         report.scanned_at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
         let host = Host { report, name: Name::NotAsked, asking: Vec::new(), since: now, finished: false };
@@ -355,6 +410,11 @@ impl Scan {
     }
 
     fn start_of(&mut self, index: Index) -> HostStart {
+        let start = self.usual_start_of(index);
+        self.start_again(index, start)
+    }
+
+    fn usual_start_of(&mut self, index: Index) -> HostStart {
         let address = self.hosts.get(&index).map(|host| host.report.address);
         if let (Some(raw), Some(address)) = (&mut self.raw, address) {
             let packets = self.options.techniques.iter().any(|technique| technique.is_raw());
@@ -373,7 +433,11 @@ impl Scan {
     fn enter(&mut self, index: Index, start: HostStart, now: Instant) {
         let Some(host) = self.hosts.get(&index) else { return };
         let address = host.report.address;
-        let id = self.plan.add_host(now, address.ip(), start);
+        let known = self.known_ports(address);
+        let id = match known.is_empty() {
+            true => self.plan.add_host(now, address.ip(), start),
+            false => self.plan.add_host_again(now, address.ip(), start, known),
+        };
         if let Some(raw) = &mut self.raw {
             raw.host_entered(address, id);
         }
@@ -405,6 +469,9 @@ impl Scan {
 
     /// Does what the plan wants done until it wants to wait.
     fn pump(&mut self, io: &mut Io<Self>) {
+        if self.stop_if_unheard(io) {
+            return;
+        }
         loop {
             let now = io.now();
             // What waits to be sent comes first; its event asks again.
@@ -412,7 +479,7 @@ impl Scan {
                 return self.flush(io);
             }
             while self.stage == Stage::Whole && self.plan.wants_hosts() {
-                let Some(address) = self.walk.next(&self.targets) else {
+                let Some(address) = self.next_target() else {
                     self.plan.end_of_hosts();
                     break;
                 };

@@ -293,7 +293,7 @@ impl Run<'_> {
                     report.status = Some((status, verdict));
                     report.latency = latency;
                 }
-                PlanEvent::Port { host, port, verdict } => match self.unfinished.get_mut(&host) {
+                PlanEvent::Port { host, port, verdict, .. } => match self.unfinished.get_mut(&host) {
                     Some(report) => {
                         report.contradictions += u32::from(report.ports.insert(port, verdict).is_some());
                     }

@@ -14,6 +14,7 @@ mod words;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::str::FromStr;
 
 pub use list::{AddressesOfAName, Directory, Origin, PROBLEMS_MAX, Resolved, TargetList, TargetProblem};
 pub use octets::OctetPattern;
@@ -104,6 +105,26 @@ impl From<SocketAddr> for Address {
     }
 }
 
+/// Text that is no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotAnAddress;
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        match text.split_once('%') {
+            None => text.parse().map(Self::new).map_err(|_| NotAnAddress),
+            Some((ip, scope)) => {
+                let (Ok(ip), Ok(scope)) = (ip.parse(), scope.parse()) else { return Err(NotAnAddress) };
+                Ok(Self::with_scope(ip, scope))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scope_id {
@@ -127,6 +148,8 @@ mod tests {
     fn the_scope_reaches_the_socket_address() {
         let local = Address::with_scope("fe80::1".parse().unwrap(), 3);
         assert_eq!(local.to_string(), "fe80::1%3");
+        assert_eq!("fe80::1%3".parse(), Ok(local));
+        assert_eq!("fe80::1%x".parse::<Address>(), Err(NotAnAddress));
         assert_eq!(local.socket(80).to_string(), "[fe80::1%3]:80");
         assert_eq!(Address::from(local.socket(80)), local);
     }

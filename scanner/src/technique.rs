@@ -80,6 +80,23 @@ impl Technique {
         }
     }
 
+    /// Reads the word of the XML.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [
+            Self::Connect,
+            Self::Syn,
+            Self::Ack,
+            Self::Window,
+            Self::Fin,
+            Self::Null,
+            Self::Xmas,
+            Self::Maimon,
+            Self::Udp,
+        ];
+        all.into_iter().find(|technique| technique.word() == word)
+    }
+
     /// The option that asks for it.
     #[must_use]
     pub const fn option(self) -> &'static str {

@@ -48,6 +48,21 @@ impl PortState {
         }
     }
 
+    /// Reads the word of a report.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [
+            Self::Open,
+            Self::Closed,
+            Self::Filtered,
+            Self::Unfiltered,
+            Self::OpenFiltered,
+            Self::ClosedFiltered,
+            Self::Unknown,
+        ];
+        all.into_iter().find(|state| state.word() == word)
+    }
+
     /// True if the port itself answered, so that no later answer can improve on it.
     #[must_use]
     pub const fn is_final(self) -> bool {

@@ -12,7 +12,6 @@ const NORMAL_ONLY: &str =
 const OWN_PACKETS: &str = "it belongs to protocols that are not spoken here; leave it out";
 const OWN_PACE: &str = "the scan sets its own pace; choose a template with -T0 to -T5, or --max-rate";
 const OWN_DATA: &str = "tables are built in; choose ports with -p";
-const OWN_FILES: &str = "files are written afresh; give each run its own name with -oN FILE";
 
 /// `-sX`, by letter.
 const SCANS: &[(u8, &str)] = &[
@@ -52,7 +51,6 @@ const DISGUISED: &[(&str, &str)] = &[
 const LONGS: &[(&str, &str)] = &[
     ("adler32", OWN_PACKETS),
     ("allports", NO_VERSIONS),
-    ("append-output", OWN_FILES),
     ("datadir", OWN_DATA),
     ("defeat-icmp-ratelimit", OWN_PACE),
     ("deprecated-xml-osclass", NORMAL_ONLY),
@@ -60,14 +58,12 @@ const LONGS: &[(&str, &str)] = &[
     ("max-os-tries", NO_OS),
     ("no-stylesheet", NORMAL_ONLY),
     ("nogcc", OWN_PACE),
-    ("noninteractive", "the keyboard is never read; leave it out"),
     ("nsock-engine", "there is one engine; leave it out"),
     ("osscan-guess", NO_OS),
     ("osscan-limit", NO_OS),
     ("port-ratio", "there are no measured frequencies of ports to compare with; use --top-ports N"),
     ("proxies", "scans through proxies are not available; leave it out"),
     ("release-memory", "memory is released anyway; leave it out"),
-    ("resume", "a run cannot be resumed; scan what is missing with -iL FILE"),
     ("route-dst", "routes are not shown; ask the system with `ip route get`"),
     ("script", NO_SCRIPTS),
     ("script-args", NO_SCRIPTS),
@@ -77,7 +73,6 @@ const LONGS: &[(&str, &str)] = &[
     ("script-trace", NO_SCRIPTS),
     ("script-updatedb", NO_SCRIPTS),
     ("servicedb", OWN_DATA),
-    ("stats-every", "progress is not shown; -v tells each open port when it is found"),
     ("stylesheet", NORMAL_ONLY),
     ("timing", "use -T0 to -T5"),
     ("traceroute", "paths are not traced; ask the system with `tracepath`"),

@@ -36,6 +36,8 @@ pub(super) fn command() -> Command {
         .args([flag("v4").short('4'), flag("v6").short('6')])
         .args(
             [
+                "append-output",
+                "noninteractive",
                 "open",
                 "reason",
                 "system-dns",
@@ -91,6 +93,8 @@ pub(super) fn command() -> Command {
                 "trace-format",
                 "seed",
                 "trace-out",
+                "stats-every",
+                "resume",
             ]
             .map(|name| valued(name).long(name)),
         )

@@ -22,6 +22,7 @@ Usage: scanner [options] target...
   --packet-trace      show packets, connects and DNS steps
   --packet-trace=X    X: net (packets), nsock (every event), all
   -oN, -oX, -oG, -oJ FILE, -oA BASE   write report, XML, grepable lines, NDJSON
+  --resume RUN.ndjson go on with a run that was cut off
   -h, --help, -V      this, more of it, the version
 Example: scanner --packet-trace -p 22,80,443 198.18.0.0/28
 ";
@@ -146,15 +147,29 @@ REPORT
                       parts; all: everything. The value needs the =.
   -oN FILE            Write the report, trace included, to FILE; - is stdout.
   -oX FILE, -oG FILE  Write XML, or lines per host, for readers of Nmap's files.
-  -oJ FILE            Write a line of JSON per event. All these files are whole
+  -oJ FILE            Write a line of JSON per event: a journal, in which every
+                      port is as soon as it is known. All these files are whole
                       at every moment, for the hosts that are done.
-  -oA BASE            Write all four: BASE.nmap, .xml, .gnmap and .ndjson.
+  -oA BASE            Write all four: BASE.nmap, .xml, .gnmap and .ndjson. In
+                      names %H %M %S %m %d %y %Y, %T (%H%M%S), %R (%H%M), %D
+                      (%m%d%y), %F (%Y-%m-%d) stand for the time, %% for %.
+  --append-output     Add to these files instead of writing them afresh.
+  --resume FILE       Go on with the run whose journal FILE is, to the port. Its
+                      options are taken over, or must not make it another scan
+                      where targets are given again; others may be added.
   --trace-format X    classic, or bracket: everything in brackets.
   --trace-out FILE    Write every trace record to FILE as a line of JSON.
 
   -h                  Print a summary of this.
   --help              Print this.
   -V, --version       Print the version.
+
+JOURNALS
+  scanner convert RUN.ndjson -oX FILE    Write a run in any of the other forms.
+  scanner merge A.ndjson B.ndjson ...    Put runs together, each host once.
+  scanner diff A B [--json]              Compare runs, journals or XML; exits
+                                         with 0 same, 1 different, 2 trouble.
+  scanner explain RUN.ndjson HOST:PORT   Why has the port this state?
 
 EXIT STATUS
   0 done - 1 failed - 2 usage error, nothing scanned - 3 done, but some targets

@@ -129,6 +129,10 @@ impl Values<'_> {
             output_xml: self.output("output-xml", "--output-xml", ".xml")?,
             output_grepable: self.output("output-grepable", "--output-grepable", ".gnmap")?,
             output_json: self.output("output-json", "--output-json", ".ndjson")?,
+            append: self.matches.get_flag("append-output"),
+            resume: self.once("resume", "--resume")?.map(PathBuf::from),
+            stats_every: self.time("--stats-every", 1e5)?,
+            noninteractive: self.matches.get_flag("noninteractive"),
             ..arguments
         })
     }

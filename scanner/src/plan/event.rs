@@ -130,6 +130,10 @@ pub enum PlanEvent {
         port: u16,
         /// State and reason.
         verdict: Verdict,
+        /// Probes sent for it up to the one that brought the answer, or all of them if none did.
+        tries: u8,
+        /// How long the answer took, if it settled the port by itself and its probe is known.
+        round_trip: Option<Duration>,
     },
     /// The host is finished; nothing more comes about it.
     HostFinished {
@@ -190,6 +194,22 @@ pub struct HostSummary {
     pub timeout: Duration,
     /// The host limits the rate of its answers to about this.
     pub answers_limited: Option<Rate>,
+}
+
+/// The hosts that are not finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct UnderWay {
+    /// Hosts that are asked whether they are there.
+    pub asked: u32,
+    /// Hosts that are up and wait for their turn.
+    pub waiting: u32,
+    /// Hosts whose ports are scanned.
+    pub scanned: u32,
+    /// The sum over these of the share of their work that is done.
+    pub shares: f64,
+    /// One of all these hosts.
+    pub one: Option<IpAddr>,
 }
 
 /// Counts of a whole plan.

@@ -11,6 +11,7 @@ use super::limiter::{Limiter, Worth};
 use super::ports::{Pick, PortTable};
 use super::settings::{Asked, Settings};
 use crate::pacer::SilenceCredit;
+use crate::ports::PortSet;
 use crate::rtt::Rtt;
 use crate::template::Parallelism;
 use crate::verdict::{Reason, Verdict};
@@ -76,6 +77,8 @@ pub(super) struct Host {
     // It counts as up for this reason even if it does not answer.
     pub(super) presumed: Option<Reason>,
     pub(super) ports: PortTable,
+    // Ports known from an earlier run, until the port table is made.
+    pub(super) known: Option<Box<PortSet>>,
     pub(super) rtt: Rtt,
     // It stands in the queue of hosts to be asked.
     pub(super) queued: bool,
@@ -120,6 +123,7 @@ impl Host {
             asked: Asked::Methods,
             presumed: None,
             ports: PortTable::default(),
+            known: None,
             rtt: Rtt::new(timing.rtt),
             queued: false,
             held: false,
@@ -150,6 +154,13 @@ impl Host {
         let timing = &settings.timing;
         self.phase = Phase::Ports;
         self.ports = PortTable::new(settings, self.id.serial);
+        if let Some(known) = self.known.take() {
+            for (index, _) in settings.ports.iter().enumerate().filter(|(_, port)| known.contains(**port)) {
+                if let Some(position) = self.ports.position(index) {
+                    self.ports.leave_out(position);
+                }
+            }
+        }
         self.limiter =
             Limiter::new(now, timing.drop_threshold_percent, settings.scan_delay_max, settings.answer_limits);
     }

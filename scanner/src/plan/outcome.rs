@@ -63,7 +63,8 @@ impl Plan {
                 self.handle_method_reply(now, id, method, verdict, round_trip)
             }
             Target::Port(position) => {
-                self.handle_port_reply(now, id, position, verdict, flight.map(|f| f.sent))
+                let round_trip = flight.map(|flight| heard.saturating_duration_since(flight.left));
+                self.handle_port_reply(now, id, position, verdict, flight.map(|f| f.sent), round_trip)
             }
         };
         self.statistics.replies += u64::from(news);
@@ -156,6 +157,7 @@ impl Plan {
         position: u32,
         verdict: Verdict,
         sent: Option<Instant>,
+        round_trip: Option<Duration>,
     ) -> bool {
         let queued_max = self.driver.queued_max;
         let defied = self.settings.answer_limits == AnswerLimits::Defied;
@@ -163,6 +165,7 @@ impl Plan {
             return false;
         };
         let first = host.ports.settle(position);
+        let tries = id.try_number.saturating_add(1);
         if first {
             // Where limits on resets are defied, that one came late says nothing about loss.
             let late_by_limit = verdict.state == PortState::Closed && defied;
@@ -175,11 +178,11 @@ impl Plan {
             if !host.ports.tell(position) {
                 return false;
             }
-            self.tell_port(id.host, position, verdict);
+            self.tell_port(id.host, position, verdict, tries, round_trip);
             return true;
         }
         if first {
-            let number = self.verdicts.intern(verdict);
+            let number = self.verdicts.intern(verdict, tries);
             if let Some(host) = self.host_mut(id.host) {
                 host.ports.keep(position, number);
             }
@@ -191,7 +194,8 @@ impl Plan {
     fn give_up(&mut self, id: ProbeId, errno: Errno) {
         self.statistics.unknown += u64::from(matches!(id.target, Target::Port(_)));
         let verdict = Verdict::new(PortState::Unknown, Reason::Local(errno));
-        let number = self.verdicts.intern(verdict);
+        // Its last try never left.
+        let number = self.verdicts.intern(verdict, id.try_number);
         let Some(host) = self.host_mut(id.host) else { return };
         match (&mut host.phase, id.target) {
             (Phase::Discovery(discovery), Target::Method(method)) => {
@@ -228,7 +232,8 @@ impl Plan {
             self.calendar.push(now + limit, Timer::HostTimeout(id));
         }
         self.wake(id);
-        if self.settings.ports.is_empty() {
+        let nothing_left = self.host(id).is_some_and(|host| host.is_over());
+        if self.settings.ports.is_empty() || nothing_left {
             self.finish(now, id, Ending::Complete);
         }
     }

@@ -96,8 +96,17 @@ impl PortTable {
     }
 
     fn pick_fresh(&mut self) -> Pick {
+        let position = self.fresh;
         self.fresh += 1;
-        Pick::Probe(self.fresh - 1, 0)
+        self.pass_over_known();
+        Pick::Probe(position, 0)
+    }
+
+    /// What is known from an earlier run is not fresh.
+    fn pass_over_known(&mut self) {
+        while self.fresh < self.len && self.done.contains(self.fresh) {
+            self.fresh += 1;
+        }
     }
 
     /// True if no probe is left that is worth sending and none of the `in_flight` can change that.
@@ -181,9 +190,38 @@ impl PortTable {
         self.len
     }
 
+    /// How many probes a port without an answer got: it waits for the next try, or had the last one.
+    pub(super) fn tries_of_silent(&self, position: u32) -> u8 {
+        let waiting = self.waiting.iter().zip(1u8..).find(|(waiting, _)| waiting.contains(position));
+        waiting.map_or_else(|| self.retries_max.saturating_add(1), |(_, tries)| tries)
+    }
+
+    /// Marks the port as known from an earlier run: neither probed nor reported.
+    pub(super) fn leave_out(&mut self, position: u32) {
+        self.settle(position);
+        self.tell(position);
+        self.pass_over_known();
+    }
+
+    /// The share of the work on the ports that is done, from 0 to 1: a silent port counts by its tries.
+    pub(super) fn share_done(&self) -> f64 {
+        if self.len == 0 {
+            return 1.0;
+        }
+        let rounds = f64::from(self.tries.retries_worth(self.retries_max)) + 1.0;
+        let tried = self
+            .waiting
+            .iter()
+            .zip(1u8..)
+            .map(|(waiting, tries)| f64::from(waiting.count()) * (f64::from(tries) / rounds).min(1.0));
+        ((f64::from(self.done.count()) + tried.sum::<f64>()) / f64::from(self.len)).min(1.0)
+    }
+
     /// Gives back what only a running scan needs.
     pub(super) fn shrink(&mut self) {
-        self.waiting = Vec::new();
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.count() == 0) {
+            *waiting = Bitmap::default();
+        }
     }
 }
 

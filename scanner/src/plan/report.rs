@@ -1,5 +1,7 @@
 //! The stream of events. The silent ports of a finished host are not stored in it but made when they are polled.
 
+use std::time::Duration;
+
 use super::host::Phase;
 use super::{Ending, HostId, HostStatus, Plan, PlanEvent};
 use crate::verdict::{Reason, Verdict};
@@ -27,9 +29,17 @@ impl Plan {
         }));
     }
 
-    pub(super) fn tell_port(&mut self, id: HostId, position: u32, verdict: Verdict) {
+    pub(super) fn tell_port(
+        &mut self,
+        id: HostId,
+        position: u32,
+        verdict: Verdict,
+        tries: u8,
+        round_trip: Option<Duration>,
+    ) {
         let Some(port) = self.port_at(id, position) else { return };
-        self.events.push_back(Queued::Event(PlanEvent::Port { host: id, port, verdict }));
+        let event = PlanEvent::Port { host: id, port, verdict, tries, round_trip };
+        self.events.push_back(Queued::Event(event));
     }
 
     pub(super) fn poll_report(&mut self) -> Option<PlanEvent> {
@@ -72,9 +82,10 @@ impl Plan {
             if (kept == 0 && ending != Ending::Complete) || !host.ports.tell(position) {
                 continue;
             }
-            let verdict = self.verdicts.verdict(kept).unwrap_or(silence);
+            let silent_tries = host.ports.tries_of_silent(position);
+            let (verdict, tries) = self.verdicts.verdict(kept).unwrap_or((silence, silent_tries));
             if let Some(port) = self.port_at(id, position) {
-                return Some(PlanEvent::Port { host: id, port, verdict });
+                return Some(PlanEvent::Port { host: id, port, verdict, tries, round_trip: None });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A set of ports as a bitmap: 8 KiB whatever it holds.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::Protocol;
 use crate::top_ports;
@@ -146,6 +147,29 @@ impl fmt::Display for PortSet {
     }
 }
 
+/// Text that is no list of ranges as [`PortSet`] is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotAPortSet;
+
+impl FromStr for PortSet {
+    type Err = NotAPortSet;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, NotAPortSet> {
+        let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => digits.parse::<u16>().map_err(|_| NotAPortSet),
+            false => Err(NotAPortSet),
+        };
+        let mut set = Self::new();
+        for range in text.split(',').filter(|_| !text.is_empty()) {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            set.insert_range(number(first)?, number(last)?);
+        }
+        Ok(set)
+    }
+}
+
 impl FromIterator<u16> for PortSet {
     fn from_iter<I: IntoIterator<Item = u16>>(ports: I) -> Self {
         let mut set = Self::new();
@@ -251,6 +275,7 @@ mod tests {
             prop_assert_eq!(set.is_empty(), model.is_empty());
             prop_assert!(set.iter().eq(model.iter().copied()));
             prop_assert!(set.clone().into_iter().eq(model.iter().copied()));
+            prop_assert_eq!(set.to_string().parse(), Ok(set.clone()));
             let widths: usize = set.ranges().map(|(first, last)| usize::from(last - first) + 1).sum();
             prop_assert_eq!(widths, model.len());
         }

@@ -24,6 +24,8 @@ pub struct Seekable {
     file: File,
     /// Where the next part goes.
     at: u64,
+    /// What stands there now.
+    end: Vec<u8>,
 }
 
 impl Seekable {
@@ -33,7 +35,7 @@ impl Seekable {
     /// The system's, for what has no end to be found, such as a pipe.
     pub fn new(mut file: File) -> io::Result<Self> {
         let at = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, at })
+        Ok(Self { file, at, end: Vec::new() })
     }
 }
 
@@ -42,8 +44,15 @@ impl Document for Seekable {
         self.file.seek(SeekFrom::Start(self.at))?;
         // One write, so that no moment is between the part and the end behind it. What was there is never longer: an
         // end is overwritten by a part and the same end.
-        self.file.write_all(&[body, end].concat())?;
+        if let Err(error) = self.file.write_all(&[body, end].concat()) {
+            // The part took the place of the end, which has its room on a full file system still.
+            self.file.seek(SeekFrom::Start(self.at))?;
+            self.file.write_all(&self.end)?;
+            self.file.set_len(self.at + self.end.len() as u64)?;
+            return Err(error);
+        }
         self.at += body.len() as u64;
+        self.end = end.to_vec();
         Ok(())
     }
 

@@ -1,155 +1,177 @@
 //! One line of JSON per event, for programs: the form is described by `docs/scanner-ndjson.schema.json`.
+//!
+//! It is a journal: what is known of a port is in the file as soon as it is known, so that a run that was cut off can go
+//! on where it ended. Open ports have a line each, at once. Others wait a moment for their like: a line tells many of
+//! them, so that a scan of every port stays cheap.
 
+mod lines;
+
+use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use super::{Consumer, PortProof, ScanEvent};
+use crate::ports::{PortSet, Protocol};
+use crate::target::Address;
+use crate::verdict::{PortState, Verdict};
 
-use super::{Consumer, Cut, HostReport, ScanEvent, Start, Summary};
-use crate::plan::{Ending, HostStatus};
-use crate::services;
-use crate::verdict::Verdict;
+pub use lines::fingerprint;
 
 /// The version of the form, in the first line of every file.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
+
+/// So many ports alike are not kept waiting for more.
+const BATCH_MAX: usize = 4096;
 
 /// Writes a scan as NDJSON. Every line is whole when it is written, so a file that was cut off lacks only what came
 /// later.
 #[derive(Debug)]
 pub struct Ndjson<W> {
     writer: W,
+    /// An earlier run began it.
+    continued: bool,
+    waiting: BTreeMap<Address, Vec<Batch>>,
+}
+
+/// Ports of a host that are told together.
+#[derive(Debug)]
+struct Batch {
+    protocol: Protocol,
+    verdict: Verdict,
+    tries: u8,
+    ports: Vec<u16>,
+    /// The shortest and the longest round trip.
+    round_trips: Option<(Duration, Duration)>,
+}
+
+impl Batch {
+    fn is_for(&self, protocol: Protocol, proof: &PortProof) -> bool {
+        self.protocol == protocol && self.verdict == proof.verdict && self.tries == proof.tries
+    }
+
+    fn add(&mut self, port: u16, round_trip: Option<Duration>) {
+        self.ports.push(port);
+        if let Some(new) = round_trip {
+            let (shortest, longest) = self.round_trips.unwrap_or((new, new));
+            self.round_trips = Some((shortest.min(new), longest.max(new)));
+        }
+    }
+
+    fn line(&self, address: Address) -> serde_json::Value {
+        let ports: PortSet = self.ports.iter().copied().collect();
+        lines::ports(address, self.protocol, &self.verdict, self.tries, &ports, self.round_trips)
+    }
 }
 
 impl<W: Write> Ndjson<W> {
     /// Writes there.
     pub const fn new(writer: W) -> Self {
-        Self { writer }
+        Self { writer, continued: false, waiting: BTreeMap::new() }
+    }
+
+    /// Goes on with a journal that an earlier run began.
+    pub const fn continued(writer: W) -> Self {
+        Self { writer, continued: true, waiting: BTreeMap::new() }
+    }
+
+    /// Takes a port, and returns the lines that are due.
+    fn port(
+        &mut self,
+        address: Address,
+        protocol: Protocol,
+        port: u16,
+        proof: &PortProof,
+    ) -> Option<serde_json::Value> {
+        if proof.verdict.state == PortState::Open {
+            return Some(lines::port(address, protocol, port, proof));
+        }
+        let batches = self.waiting.entry(address).or_default();
+        let place = batches.iter().position(|batch| batch.is_for(protocol, proof)).unwrap_or_else(|| {
+            let (verdict, tries) = (proof.verdict, proof.tries);
+            batches.push(Batch { protocol, verdict, tries, ports: Vec::new(), round_trips: None });
+            batches.len() - 1
+        });
+        let batch = &mut batches[place];
+        batch.add(port, proof.round_trip);
+        (batch.ports.len() >= BATCH_MAX).then(|| batches.swap_remove(place).line(address))
+    }
+
+    /// The lines of everything that waits, of one host or of all.
+    fn due(&mut self, of: Option<Address>) -> Vec<serde_json::Value> {
+        let waiting = match of {
+            Some(address) => self.waiting.remove_entry(&address).into_iter().collect(),
+            None => std::mem::take(&mut self.waiting),
+        };
+        waiting
+            .iter()
+            .flat_map(|(address, batches)| batches.iter().map(|batch| batch.line(*address)))
+            .collect()
     }
 }
 
 impl<W: Write> Consumer for Ndjson<W> {
     fn event(&mut self, event: ScanEvent<'_>) -> io::Result<()> {
-        let value = match event {
-            ScanEvent::Started(start) => started(start),
-            ScanEvent::OpenPort { address, protocol, port } => json!({
-                "type": "open", "address": address.to_string(), "protocol": protocol.name(), "port": port,
-            }),
-            ScanEvent::Host(report) => host(report),
-            ScanEvent::Warning(text) => json!({ "type": "warning", "text": text }),
-            ScanEvent::Finished(summary) => finished(summary),
-            _ => return Ok(()),
-        };
-        let mut line = value.to_string();
-        line.push('\n');
-        self.writer.write_all(line.as_bytes())?;
+        let mut values = Vec::new();
+        match event {
+            ScanEvent::Started(start) if self.continued => values.push(lines::resumed(start)),
+            ScanEvent::Started(start) => values.push(lines::started(start)),
+            ScanEvent::Up(report) => values.push(lines::up(report)),
+            ScanEvent::Port { address, protocol, port, proof } => {
+                values.extend(self.port(address, protocol, port, &proof));
+            }
+            ScanEvent::Host(report) => {
+                values = self.due(Some(report.address));
+                values.push(lines::host(report));
+            }
+            ScanEvent::Tick => values = self.due(None),
+            ScanEvent::Warning(text) => {
+                values.push(serde_json::json!({ "type": "warning", "text": text }));
+            }
+            ScanEvent::Finished(summary) => {
+                values = self.due(None);
+                values.push(lines::finished(summary));
+            }
+            _ => {}
+        }
+        if values.is_empty() {
+            return Ok(());
+        }
+        let text: String = values.iter().map(|value| format!("{value}\n")).collect();
+        self.writer.write_all(text.as_bytes())?;
         self.writer.flush()
     }
 }
 
-fn started(start: &Start) -> Value {
-    let scans: Vec<Value> = start
-        .scans
-        .iter()
-        .map(|(technique, ports)| {
-            json!({
-                "technique": technique.word(), "protocol": technique.protocol().name(), "ports": ports.to_string(),
-            })
-        })
-        .collect();
-    json!({
-        "type": "start", "form": FORM, "scanner": "scanner", "version": env!("CARGO_PKG_VERSION"),
-        "command": start.command, "time": start.epoch, "seed": start.seed.to_string(), "scans": scans,
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Reason;
 
-fn proof(verdict: &Verdict, into: &mut Map<String, Value>) {
-    into.insert("reason".to_owned(), verdict.reason.to_string().into());
-    if let Some(from) = verdict.from {
-        into.insert("from".to_owned(), from.to_string().into());
-    }
-    if let Some(ttl) = verdict.ttl {
-        into.insert("ttl".to_owned(), ttl.into());
-    }
-}
-
-fn host(report: &HostReport) -> Value {
-    let mut host = Map::new();
-    host.insert("type".to_owned(), "host".into());
-    host.insert("address".to_owned(), report.address.to_string().into());
-    let status = match report.status {
-        Some((HostStatus::Up, _)) => "up",
-        Some((HostStatus::Down, _)) => "down",
-        _ => "unknown",
-    };
-    host.insert("status".to_owned(), status.into());
-    if let Some((_, verdict)) = &report.status {
-        proof(verdict, &mut host);
-    }
-    for (key, name) in [("given_name", &report.given_name), ("dns_name", &report.dns_name)] {
-        if let Some(name) = name {
-            host.insert(key.to_owned(), name.as_str().into());
+    #[test]
+    fn open_ports_are_told_at_once_and_others_with_their_like() {
+        let mut text = Vec::new();
+        let mut journal = Ndjson::new(&mut text);
+        let address = Address::new("198.18.0.1".parse().unwrap());
+        let mut tell = |port, state, reason, tries| {
+            let verdict = Verdict::new(state, reason);
+            let proof =
+                PortProof { verdict, tries, round_trip: Some(Duration::from_micros(u64::from(port))) };
+            journal.event(ScanEvent::Port { address, protocol: Protocol::Tcp, port, proof }).unwrap();
+        };
+        for port in [3, 1, 2, 9] {
+            tell(port, PortState::Closed, Reason::Reset, 1);
         }
+        tell(22, PortState::Open, Reason::SynAck, 1);
+        tell(8, PortState::Closed, Reason::Reset, 2);
+        journal.event(ScanEvent::Tick).unwrap();
+        journal.event(ScanEvent::Tick).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<_> = lines.iter().map(|line| (&line["port"], &line["ports"], &line["tries"])).collect();
+        let (none, once, twice) = (serde_json::Value::Null, 1.into(), 2.into());
+        let (open, closed, late) = (22.into(), "1-3,9".into(), "8".into());
+        assert_eq!(told, [(&open, &none, &once), (&none, &closed, &once), (&none, &late, &twice)]);
+        assert_eq!(lines[1]["rtt_us"], serde_json::json!([1.0, 9.0]));
     }
-    if !report.other_dns_names.is_empty() {
-        host.insert("other_dns_names".to_owned(), report.other_dns_names.clone().into());
-    }
-    if let Some(mac) = report.mac {
-        host.insert("mac".to_owned(), mac.to_string().into());
-    }
-    if let Some(vendor) = report.vendor {
-        host.insert("vendor".to_owned(), vendor.into());
-    }
-    if let Some(latency) = report.latency {
-        host.insert("latency_us".to_owned(), (latency.as_nanos() as f64 / 1000.0).into());
-    }
-    host.insert("began".to_owned(), report.epoch.into());
-    host.insert("seconds".to_owned(), report.elapsed.as_secs_f64().into());
-    let ending = match report.ending {
-        Ending::Complete => "complete",
-        Ending::TimedOut => "timed-out",
-        Ending::Interrupted => "interrupted",
-    };
-    host.insert("ending".to_owned(), ending.into());
-    host.insert("ports_unfinished".to_owned(), report.ports_unfinished.into());
-    if let Some(limit) = report.answers_limited {
-        host.insert("answers_limited_per_second".to_owned(), limit.probes_per_second().into());
-    }
-    let ports: Vec<Value> = report
-        .ports
-        .sorted()
-        .iter()
-        .map(|result| {
-            let mut port = Map::new();
-            port.insert("protocol".to_owned(), result.protocol.name().into());
-            port.insert("port".to_owned(), result.port.into());
-            port.insert("state".to_owned(), result.verdict.state.word().into());
-            proof(&result.verdict, &mut port);
-            if let Some(name) = services::name(result.port, result.protocol) {
-                port.insert("service".to_owned(), name.into());
-            }
-            port.into()
-        })
-        .collect();
-    host.insert("ports".to_owned(), ports.into());
-    host.into()
-}
-
-fn finished(summary: &Summary) -> Value {
-    let cut = match summary.cut {
-        Cut::Not => Value::Null,
-        Cut::Interrupted => "interrupted".into(),
-        Cut::OutOfTime => "out-of-time".into(),
-    };
-    let troubles: Map<String, Value> =
-        summary.local_troubles.iter().map(|(errno, count)| (errno.to_string(), (*count).into())).collect();
-    let packets = summary.packets.map(|packets| {
-        json!({
-            "sent": packets.sent, "sent_bytes": packets.sent_bytes, "received": packets.received,
-            "received_bytes": packets.received_bytes, "dropped": packets.dropped,
-        })
-    });
-    json!({
-        "type": "finish", "hosts": summary.hosts, "hosts_up": summary.hosts_up,
-        "seconds": summary.elapsed.as_secs_f64(), "probes_sent": summary.probes_sent, "unknown": summary.unknown,
-        "local_troubles": troubles, "cut": cut, "packets": packets,
-    })
 }

@@ -87,7 +87,10 @@ impl<W: Write> Consumer for Normal<W> {
             }
             ScanEvent::PhaseStarted { .. }
             | ScanEvent::PhaseCompleted { .. }
-            | ScanEvent::OpenPort { .. } => String::new(),
+            | ScanEvent::OpenPort { .. }
+            | ScanEvent::Up(_)
+            | ScanEvent::Port { .. }
+            | ScanEvent::Tick => return Ok(()),
             ScanEvent::Host(host) => host_report(host, self.style),
             // On the screen they are on stderr already.
             ScanEvent::Warning(_) if self.on_screen() => String::new(),

@@ -291,7 +291,7 @@ fn finished(part: &mut Part, summary: &Summary) -> io::Result<()> {
         if total == 1 { "" } else { "es" },
         if up == 1 { "" } else { "s" },
     );
-    let time = jiff::Timestamp::now().as_second().to_string();
+    let time = summary.epoch.to_string();
     let mut fields = vec![
         ("time", time.as_str()),
         ("timestr", summary.file_time.as_str()),

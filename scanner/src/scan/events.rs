@@ -7,7 +7,7 @@ use nsock::Io;
 use super::{Scan, Stage};
 use crate::plan::{Ending, HostId, HostStatus, HostSummary, PlanEvent};
 use crate::ports::Protocol;
-use crate::report::ScanEvent;
+use crate::report::{PortProof, ScanEvent};
 use crate::technique::Technique;
 use crate::verdict::{PortState, Verdict};
 
@@ -18,7 +18,9 @@ impl Scan {
                 PlanEvent::HostStatus { host, status, verdict, latency, .. } => {
                     self.status_known(io, host, status, verdict, latency);
                 }
-                PlanEvent::Port { host, port, verdict } => self.port_known(host, port, verdict),
+                PlanEvent::Port { host, port, verdict, tries, round_trip } => {
+                    self.port_known(host, port, PortProof { verdict, tries, round_trip });
+                }
                 PlanEvent::HostFinished { host, summary, .. } => self.host_finished(io.now(), host, summary),
                 PlanEvent::LocalTrouble { .. } => {}
             }
@@ -37,14 +39,22 @@ impl Scan {
         let Some(&index) = self.indices.get(&id) else { return };
         let Some(host) = self.hosts.get_mut(&index) else { return };
         // In the phase of the ports the host was only told to be up; what proves it was found before.
+        let was_up = self.earlier.partial.get(&host.report.address).and_then(|host| host.up);
         if stage != Stage::Ports {
-            host.report.status = Some((status, verdict));
+            host.report.status = match was_up {
+                Some(proof) if status == HostStatus::Up => Some((status, proof)),
+                _ => Some((status, verdict)),
+            };
         }
         host.report.latency = latency.or(host.report.latency);
         let ip = host.report.ip();
         let mac = self.raw.as_ref().and_then(|raw| raw.mac_of(ip));
         host.report.learn_mac(mac);
         let asking = std::mem::take(&mut host.asking);
+        if status == HostStatus::Up && stage != Stage::Ports {
+            let found = host.report.clone();
+            self.tell(ScanEvent::Up(&found));
+        }
         for (probe, iod) in asking {
             io.iod_delete(iod);
             self.probes.remove(&probe);
@@ -55,11 +65,13 @@ impl Scan {
         }
     }
 
-    pub(super) fn port_known(&mut self, id: HostId, port: u16, verdict: Verdict) {
+    pub(super) fn port_known(&mut self, id: HostId, port: u16, proof: PortProof) {
+        let verdict = proof.verdict;
         let protocol = self.technique_at_hand().map_or(Protocol::Tcp, Technique::protocol);
         let Some(host) = self.host_mut(id) else { return };
         host.report.ports.add(protocol, port, verdict);
         let address = host.report.address;
+        self.tell(ScanEvent::Port { address, protocol, port, proof });
         if verdict.state == PortState::Open {
             self.tell(ScanEvent::OpenPort { address, protocol, port });
         }

@@ -23,7 +23,7 @@ impl Scan {
         }
         let mut group = Vec::new();
         while group.len() < self.options.group_max {
-            let Some(address) = self.walk.next(&self.targets) else { break };
+            let Some(address) = self.next_target() else { break };
             group.push(self.add_host(address, now));
         }
         if group.is_empty() {

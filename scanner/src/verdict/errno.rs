@@ -30,6 +30,15 @@ macro_rules! errnos {
                     _ => None,
                 }
             }
+
+            /// Reads a name, or what `Display` makes of a number without one.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $(stringify!($name) => Some(Self::$name),)*
+                    other => other.strip_prefix("errno-")?.parse().ok().map(Self),
+                }
+            }
         }
     };
 }

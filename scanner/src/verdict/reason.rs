@@ -104,6 +104,55 @@ impl Reason {
         }
     }
 
+    /// Reads the word of a report: the inverse of `Display`.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        match word.strip_prefix("local-") {
+            Some(errno) => Errno::named(errno).map(Self::Local),
+            None => Self::OF_THE_NETWORK.into_iter().find(|reason| reason.word() == word),
+        }
+    }
+
+    /// Every reason but those that are local.
+    const OF_THE_NETWORK: [Self; 36] = [
+        Self::Abort,
+        Self::AddressMaskReply,
+        Self::AdminProhibited,
+        Self::ArpResponse,
+        Self::BeyondScope,
+        Self::ConnRefused,
+        Self::DestUnreach,
+        Self::EchoReply,
+        Self::HostProhibited,
+        Self::HostUnreach,
+        Self::InitAck,
+        Self::IpIdChange,
+        Self::LocalhostResponse,
+        Self::NdResponse,
+        Self::NetProhibited,
+        Self::NetUnreach,
+        Self::NoIpIdChange,
+        Self::NoResponse,
+        Self::NoRoute,
+        Self::ParamProblem,
+        Self::PermDenied,
+        Self::PortUnreach,
+        Self::ProtoResponse,
+        Self::ProtoUnreach,
+        Self::RejectRoute,
+        Self::Reset,
+        Self::ScriptSet,
+        Self::SourceQuench,
+        Self::SplitHandshakeSyn,
+        Self::SynAck,
+        Self::TcpResponse,
+        Self::TimeExceeded,
+        Self::TimestampReply,
+        Self::UdpResponse,
+        Self::UnknownResponse,
+        Self::UserSet,
+    ];
+
     /// True if a router with this answer speaks of the host as a whole, and not of a port or a protocol that it filters.
     #[must_use]
     pub const fn is_about_the_host(self) -> bool {
@@ -172,5 +221,14 @@ mod tests {
     fn a_local_reason_names_its_errno() {
         assert_eq!(Reason::Local(Errno::EPERM).to_string(), "local-EPERM");
         assert_eq!(Reason::Local(Errno::new(4095)).to_string(), "local-errno-4095");
+    }
+
+    #[test]
+    fn every_word_is_read_back() {
+        let local = [Reason::Local(Errno::EPERM), Reason::Local(Errno::new(4095))];
+        for reason in Reason::OF_THE_NETWORK.into_iter().chain(local) {
+            assert_eq!(Reason::of_word(&reason.to_string()), Some(reason));
+        }
+        assert_eq!(Reason::of_word("local-"), None);
     }
 }

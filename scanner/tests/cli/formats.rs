@@ -64,7 +64,7 @@ fn every_format_tells_the_ports_that_the_original_tells() {
     assert!(fs::read_to_string(base.with_extension("nmap")).unwrap().starts_with("# scanner "));
     let json = fs::read_to_string(base.with_extension("ndjson")).unwrap();
     let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((&lines[0]["type"], &lines[0]["form"]), (&"start".into(), &1.into()));
+    assert_eq!((&lines[0]["type"], &lines[0]["form"]), (&"start".into(), &2.into()));
     let hosts: Vec<&Value> = lines.iter().filter(|line| line["type"] == "host").collect();
     assert_eq!(hosts.len(), 2);
     assert_eq!(hosts[0]["ports"][0]["state"], "open");
