@@ -36,11 +36,11 @@ impl Names {
         let line = json!({
             "address": address, "names": names, "outcome": answer.outcome.to_string(),
             "rcode": answer.outcome.response_code(), "server": server, "tries": answer.tries,
-            "rtt_us": answer.round_trip.map(|it| it.as_micros() as u64),
+            "rtt_ms": answer.round_trip.map(|it| it.as_secs_f64() * 1e3),
             "ttl": answer.time_to_live.map(|it| it.as_secs()),
         });
         if let Err(error) = writeln!(self.out, "{line}") {
-            self.failure.get_or_insert(format!("cannot write: {error}"));
+            self.failure.get_or_insert_with(|| format!("cannot write: {error}"));
             return io.loop_quit();
         }
         self.fill(io);
