@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use testkit::{
     DnsConditions, DnsResponder, Lab, ProxyServer, SCANNER_LINK, Step, TARGETS_V4, TLS_HOST, TcpEcho,
-    TcpScript, TlsServer, TlsSetup, UdpEcho, UdpServer, closed_port,
+    TcpScript, TlsServer, TlsSetup, UdpEcho, closed_port,
 };
 
 /// Runs an example that cargo has built beside this test.
