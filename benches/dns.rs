@@ -122,10 +122,10 @@ fn silent_first(table: &mut Table, effort: Effort, at_once: DnsConditions) -> Re
     for _ in 0..effort.choose(7, 1) {
         let server = DnsResponder::start_at(LOOPBACK_V4, at_once)?;
         let servers = [silent.local_addr()?, server.address()];
-        times.push(all_named(sweep(&servers, FIRST, 256)?, 256)?.first.as_secs_f64());
+        times.push(all_named(sweep(&servers, FIRST, 1)?, 1)?.first.as_secs_f64());
     }
     let work = "seconds to the first answer, the first of two servers being silent";
-    table.row(work.to_owned(), "<= 0.45", Spread::of(&times), "256 PTR".to_owned());
+    table.row(work.to_owned(), "<= 0.45", Spread::of(&times), "one name".to_owned());
     Ok(())
 }
 

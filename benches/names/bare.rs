@@ -18,6 +18,8 @@ const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 pub(crate) fn sweep(server: SocketAddr, first: Ipv4Addr, count: usize) -> io::Result<Duration> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.connect(server)?;
+    // A whole window of answers has to fit, or some are lost, and nothing here asks again.
+    socket2::SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
     socket.set_nonblocking(true)?;
     let start = Instant::now();
     let (mut queries, mut answers) = (DatagramBatch::new(), DatagramBatch::new());

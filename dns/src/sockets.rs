@@ -27,6 +27,9 @@ const QUERIES_MAX: u32 = 512;
 /// Age at which a socket takes no more queries (`spec/dns.md` 5.1).
 const AGE_MAX: Duration = Duration::from_secs(10);
 
+/// Queries in a burst: as many as one system call sends.
+const BURST_MAX: u32 = 64;
+
 /// Names one socket of one resolver. Never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SocketId(u64);
@@ -63,6 +66,17 @@ pub(crate) struct Sockets {
     /// To be closed by the driver.
     closing: VecDeque<SocketId>,
     opened: u64,
+    /// The socket that the queries of this moment leave by.
+    burst: Option<Burst>,
+}
+
+/// Queries that leave together leave by one socket, so that one system call takes them.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    at: Instant,
+    socket: SocketId,
+    server: ServerId,
+    left: u32,
 }
 
 #[derive(Debug)]
@@ -84,6 +98,7 @@ impl Sockets {
             streams: vec![None; servers],
             closing: VecDeque::new(),
             opened: 0,
+            burst: None,
         }
     }
 
@@ -130,7 +145,10 @@ impl Sockets {
         ids: &mut dyn FnMut() -> u16,
     ) -> TransmitId {
         let socket = match transport {
-            Transport::Udp => self.choose(server, in_flight, asked_by, open.sent_at, ids),
+            Transport::Udp => match self.burst(server, asked_by, open.sent_at) {
+                Some(socket) => socket,
+                None => self.choose(server, in_flight, asked_by, open.sent_at, ids),
+            },
             Transport::Tcp => self.stream(server, open.sent_at),
         };
         let mut id = ids();
@@ -177,6 +195,18 @@ impl Sockets {
         self.closing.pop_front()
     }
 
+    /// The socket of the burst that is leaving, for a question that has not been asked before.
+    fn burst(&mut self, server: ServerId, asked_by: &[TransmitId], now: Instant) -> Option<SocketId> {
+        let burst = self.burst.as_mut()?;
+        let fits = burst.left > 0 && burst.server == server && burst.at == now && asked_by.is_empty();
+        let socket = burst.socket;
+        if !fits || self.live.get(&socket).is_none_or(|socket| socket.sent >= QUERIES_MAX) {
+            return None;
+        }
+        burst.left -= 1;
+        Some(socket)
+    }
+
     fn choose(
         &mut self,
         server: ServerId,
@@ -201,7 +231,11 @@ impl Sockets {
             match active.len() {
                 // No draw where there is no choice.
                 1 if enough => active.first().copied(),
-                count if enough => active.get(usize::from(ids()) % count).copied(),
+                count if enough => {
+                    let drawn = active.get(usize::from(ids()) % count).copied();
+                    self.burst = drawn.map(|socket| Burst { at: now, socket, server, left: BURST_MAX - 1 });
+                    drawn
+                }
                 _ => None,
             }
         };

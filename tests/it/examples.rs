@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use testkit::{
-    Lab, ProxyServer, SCANNER_LINK, Step, TARGETS_V4, TLS_HOST, TcpEcho, TcpScript, TlsServer, TlsSetup,
-    UdpEcho, UdpServer, closed_port,
+    DnsConditions, DnsResponder, Lab, ProxyServer, SCANNER_LINK, Step, TARGETS_V4, TLS_HOST, TcpEcho,
+    TcpScript, TlsServer, TlsSetup, UdpEcho, closed_port,
 };
 
 /// Runs an example that cargo has built beside this test.
@@ -261,18 +261,18 @@ fn connect_scan_tells_open_ports_from_closed_ones() {
 
 #[test]
 fn rdns_shows_the_name_of_each_address() {
-    let server = UdpServer::start(|query, _| {
-        let mut answer = query[..testkit::question_end(query).unwrap()].to_vec();
-        // A response without error that has one record: the name asked for, PTR, IN, for a minute, host.example.
-        (answer[2], answer[3], answer[7], answer[11]) = (0x81, 0x80, 1, 0);
-        answer.extend_from_slice(b"\xc0\x0c\x00\x0c\x00\x01\x00\x00\x00\x3c\x00\x0e\x04host\x07example\x00");
-        vec![answer]
-    })
-    .unwrap();
-    let arguments =
-        ["--server", &server.address().to_string(), "198.18.0.1", "fd00:64::1"].map(str::to_owned);
+    let server = DnsResponder::start_at(testkit::LOOPBACK_V4, DnsConditions::default()).unwrap();
+    let servers = server.address().to_string();
+    let arguments = ["--server", &servers, "198.18.0.1", "fd00:64::1"].map(str::to_owned);
     let shown = stdout(&example("rdns", &arguments));
-    let mut lines: Vec<_> = shown.lines().collect();
-    lines.sort_unstable();
-    assert_eq!(lines, ["198.18.0.1\thost.example", "fd00:64::1\thost.example"]);
+    let mut lines: Vec<serde_json::Value> =
+        shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.sort_by_key(|line| line["address"].to_string());
+    for (line, address) in lines.iter().zip(["198.18.0.1", "fd00:64::1"]) {
+        assert_eq!(line["address"], address);
+        assert_eq!(line["names"][0], testkit::pointer_name(address.parse().unwrap()));
+        assert_eq!((&line["server"], &line["rcode"]), (&servers.as_str().into(), &0.into()));
+        assert_eq!((&line["ttl"], &line["tries"]), (&3_600.into(), &1.into()));
+    }
+    assert_eq!(lines.len(), 2);
 }

@@ -14,9 +14,11 @@ mod filters;
 #[cfg(test)]
 mod found_by_the_model;
 mod introspection;
+mod lying_dns;
 mod misuse;
 #[cfg(test)]
 mod model;
+mod name_servers;
 mod packets;
 mod proxies;
 mod rdns;

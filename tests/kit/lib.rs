@@ -45,6 +45,7 @@ mod dns;
 mod lab;
 mod limits;
 pub mod measure;
+mod name_servers;
 mod oracle;
 mod proxies;
 mod refused;
@@ -69,6 +70,7 @@ pub use lab::{
 pub use limits::{
     Exclusive, descriptor_limit_leaving, exclusive, in_own_process, open_descriptors, with_descriptor_limit,
 };
+pub use name_servers::{MANY_NAMES, NameServer};
 pub use oracle::{Contract, Oracle, TraceEnd, Violation};
 pub use proxies::ProxyServer;
 pub use refused::{ClosedPort, FullBacklog, closed_port, closed_port_at, full_backlog};
