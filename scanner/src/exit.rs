@@ -17,6 +17,8 @@ pub enum Exit {
     Partial = 3,
     /// 4: the system does not permit what was asked.
     Privileges = 4,
+    /// 129: ended as the terminal was closed; what was known has been written.
+    HungUp = 129,
     /// 130: ended by an interrupt (Ctrl-C); what was known has been reported.
     Interrupted = 130,
     /// 143: ended by a termination signal; what was known has been reported.
@@ -48,6 +50,7 @@ mod tests {
             (Exit::Usage, 2),
             (Exit::Partial, 3),
             (Exit::Privileges, 4),
+            (Exit::HungUp, 129),
             (Exit::Interrupted, 130),
             (Exit::Terminated, 143),
         ];

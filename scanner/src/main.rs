@@ -20,12 +20,13 @@ use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, sy
 use scanner::outputs::{self, Role};
 use scanner::plan::Settings;
 use scanner::raw_side::{self, RawSide};
-use scanner::report::{Cut, ScanEvent, Start};
+use scanner::report::{Cut, Levels, ScanEvent, Start};
 use scanner::resume::Resumed;
 use scanner::route::kernel::Kernel;
 use scanner::scan::{Course, Earlier, GROUP_MAX, Lookup, NameService, Options, Presumed, Scan, SystemNames};
 use scanner::target::{HostOrder, TargetSet, TooManyToShuffle, Walk};
 use scanner::template::Template;
+use scanner::terminal::Terminal;
 use scanner::tracing::{TraceFile, Tracing};
 use scanner::verdict::Errno;
 use scanner::{limits, privilege, signals};
@@ -308,7 +309,7 @@ fn options(
     config: &Config,
     tracing: &Tracing,
     side: &RawSide,
-    (seed, resumed): (u64, bool),
+    seed: u64,
     started: Instant,
 ) -> Result<Options, Stop> {
     let names = config.name_lookup != NameLookup::Never;
@@ -337,7 +338,8 @@ fn options(
     options.trace_connects = tracing.shows_connects();
     options.group_max = config.pace.hosts_max.map_or(GROUP_MAX, |most| most as usize).min(GROUP_MAX);
     options.runtime_max = config.pace.runtime_max;
-    options.ticks = config.output_json.is_some() || resumed;
+    options.trace_format = config.trace_format;
+    options.ticks = true;
     options.tell_overcome_trouble = config.verbosity > 0;
     Ok(options)
 }
@@ -368,9 +370,10 @@ fn run(
     for line in side.notes.iter().chain(&about_methods).chain(&config.not_honored(side.permitted)) {
         eprintln!("scanner: {line}");
     }
-    let watch = signals::stop_on_signals(&mut pool).map_err(|error| failed("watch for signals", &error))?;
+    let terminal = if config.noninteractive { None } else { Terminal::open() };
+    let watch = signals::watch(&mut pool, terminal).map_err(|error| failed("watch for signals", &error))?;
     let names = name_service(config, &mut pool)?;
-    let options = options(config, tracing, &side, (seed, resumed.is_some()), started)?;
+    let options = options(config, tracing, &side, seed, started)?;
     let now = pool.now();
     let order = match config.randomize_hosts {
         true => HostOrder::Shuffled { seed },
@@ -399,14 +402,21 @@ fn run(
     }
     let mut sinks = outputs::open(config, resumed.map(Resumed::path))
         .map_err(|error| Stop(Exit::Failed, error.to_string()))?;
+    let anybody = !sinks.is_empty();
     let mut written = outputs::tell(&mut sinks, &Role::ALL, ScanEvent::Started(&start));
     if let Some(resumed) = resumed {
         let replayed = resumed.replay(&mut sinks);
         written = written.and(replayed);
     }
+    // Nobody is left to scan for.
+    if anybody && sinks.is_empty() {
+        return Ok(if written.is_err() { Exit::Failed } else { Exit::Done });
+    }
     let consumers = sinks.into_iter().map(|(_, sink)| sink).collect();
     let mut scan =
         Scan::new(options, targets, walk, names, consumers, now).with_raw(side.raw).with_earlier(earlier);
+    let levels = Levels { verbosity: config.verbosity, debug: config.debug };
+    scan = scan.watched(levels, outputs::has_status_line(config), config.stats_every, now);
     give_up_privileges(config)?;
     scan.run(&mut pool).map_err(|error| failed("go on", &error))?;
     scan.count_drops(&mut pool);
@@ -422,7 +432,9 @@ fn run(
         return Err(Stop(Exit::Failed, format!("--trace-out: {error}; the trace is not complete")));
     }
     match scan.unwritable() {
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return Ok(interrupted.unwrap_or(Exit::Done));
+        }
         // It was told when it happened.
         None if written.is_err() => return Ok(Exit::Failed),
         Some(_) => return Ok(Exit::Failed),

@@ -5,16 +5,18 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::cli::{NameLookup, Work};
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use crate::cli::{NameLookup, PacketTrace, Work};
 use crate::config::{Config, Output};
 use crate::escape::Escaped;
 use crate::report::{
-    Consumer, Destination, Forward, Grepable, Ndjson, Normal, ScanEvent, Seekable, Style, Xml,
+    Consumer, Destination, Forward, Grepable, Ndjson, Normal, ScanEvent, Seekable, StatusLine, Style, Xml,
 };
 use crate::verdict::Errno;
 
@@ -122,7 +124,11 @@ pub fn open(config: &Config, continued: Option<&Path>) -> Result<Vec<Sink>, Outp
     let on_stdout = outputs.contains(&&Some(Output::Stdout));
     if !config.silent && !on_stdout {
         let screen = Normal::new(io::stdout(), Destination::Screen, style);
-        sinks.push((Role::Screen, Named::boxed("", &Output::Stdout, screen)));
+        let sink = match has_status_line(config) {
+            true => Named::boxed("", &Output::Stdout, StatusLine::new(screen, io::stderr())),
+            false => Named::boxed("", &Output::Stdout, screen),
+        };
+        sinks.push((Role::Screen, sink));
     }
     // First among the files: the others can be made again from it.
     if let Some(path) = continued {
@@ -162,6 +168,15 @@ pub fn open(config: &Config, continued: Option<&Path>) -> Result<Vec<Sink>, Outp
         sinks.push((Role::Whole, Named::boxed("-oG", output, lines)));
     }
     Ok(sinks)
+}
+
+/// Whether a line at the bottom of the terminal tells how far the scan has come: where nothing else does so all the time,
+/// and somebody sits there.
+#[must_use]
+pub fn has_status_line(config: &Config) -> bool {
+    let traced = config.packet_trace != PacketTrace::Off || config.debug > 0;
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    !config.noninteractive && !traced && !dumb && io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Tells outputs of these roles something; one that fails is left out from then on.
@@ -206,6 +221,10 @@ impl<C: Consumer + 'static> Named<C> {
 
 impl<C: Consumer> Consumer for Named<C> {
     fn event(&mut self, event: ScanEvent<'_>) -> io::Result<()> {
+        // A scan may have nothing to write for hours, and nobody to write it for.
+        if matches!(event, ScanEvent::Tick) && self.output == Output::Stdout && nobody_reads_stdout() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         self.consumer.event(event).map_err(|error| {
             let errno = error.raw_os_error();
             let gone = errno == Some(Errno::EPIPE.raw()) || errno == Some(Errno::EIO.raw());
@@ -224,6 +243,15 @@ impl<C: Consumer> Consumer for Named<C> {
             io::Error::new(error.kind(), line)
         })
     }
+}
+
+/// Whether standard output is a pipe or a socket without a reader, or a terminal that is gone.
+fn nobody_reads_stdout() -> bool {
+    let stdout = rustix::stdio::stdout();
+    let mut ready = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let polled = rustix::event::poll(&mut ready, Some(&now)).is_ok();
+    polled && ready[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// A file of parts, each of them written whole or not at all.

@@ -5,6 +5,7 @@ mod grepable;
 mod ndjson;
 mod normal;
 mod results;
+mod status_line;
 mod table;
 mod xml;
 
@@ -16,8 +17,9 @@ use std::time::Duration;
 pub use document::{Document, Forward, Seekable};
 pub use grepable::Grepable;
 pub use ndjson::{FORM, Ndjson, fingerprint};
-pub use normal::{Destination, Normal, Style};
+pub use normal::{Destination, Normal, Style, phase_name};
 pub use results::{PortResult, PortResults};
+pub use status_line::StatusLine;
 pub use table::{Fold, align, port_table};
 pub use xml::Xml;
 
@@ -25,6 +27,7 @@ use crate::mac::MacAddress;
 use crate::pacer::Rate;
 use crate::plan::{Ending, HostStatus};
 use crate::ports::{PortSet, Protocol};
+use crate::progress::Progress;
 use crate::target::Address;
 use crate::technique::Technique;
 use crate::vendors;
@@ -96,6 +99,15 @@ pub enum ScanEvent<'a> {
     },
     /// Everything about a host is known.
     Host(&'a HostReport),
+    /// How far the scan has come, for those who watch.
+    Progress(&'a Progress, Telling),
+    /// Somebody pressed a key.
+    Key {
+        /// How much is to be told from now on.
+        levels: Levels,
+        /// The answer.
+        text: &'a str,
+    },
     /// A moment passed: what waits to be written is to wait no longer.
     Tick,
     /// Something the user should know about.
@@ -104,6 +116,28 @@ pub enum ScanEvent<'a> {
     Detail(&'a str),
     /// The scan has ended.
     Finished(&'a Summary),
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the two levels there are")]
+pub struct Levels {
+    /// The level of `-v`.
+    pub verbosity: u8,
+    /// The level of `-d`.
+    pub debug: u8,
+}
+
+/// How progress is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Telling {
+    /// In full, as it was asked for.
+    Stats,
+    /// By itself, as a long part goes on.
+    Timing,
+    /// At the bottom of a terminal.
+    Line,
 }
 
 /// The state of a port, and how it was found out.

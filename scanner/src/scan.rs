@@ -10,6 +10,7 @@ mod names;
 mod phases;
 mod probes;
 pub mod raw;
+mod status;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -20,16 +21,20 @@ use std::time::{Duration, Instant};
 use foldhash::HashMap;
 use nsock::{EventId, Io, IodId, Pool};
 
+use crate::packet::line::Format;
 use crate::plan::{Driver, Ending, HostId, HostStart, HostStatus, Next, Plan, ProbeId, Settings, Statistics};
 use crate::ports::Ports;
-use crate::report::{Consumer, Cut, HostReport, ScanEvent, Summary, Sweep, epoch};
+use crate::report::{Consumer, Cut, HostReport, Levels, ScanEvent, Summary, Sweep, epoch};
 use crate::target::{Address, TargetSet, Walk};
 use crate::technique::Technique;
+use crate::tracing::SIGNALS;
 use crate::verdict::{Errno, Reason};
 
 pub use earlier::{Earlier, EarlierHost};
 pub use names::{NameService, SystemNames};
 pub use raw::{Raw, RawError, RawSetup};
+
+use status::Watcher;
 
 /// Hosts of a group, where the scan goes group by group.
 pub const GROUP_MAX: usize = 4096;
@@ -93,6 +98,8 @@ pub struct Options {
     pub lookup: Lookup,
     /// Whether consumers are told that time passes.
     pub ticks: bool,
+    /// The form of the packet trace, if one is asked for by a key.
+    pub trace_format: Format,
     /// Whether `CONN` lines are wanted.
     pub trace_connects: bool,
     /// Whether local trouble is told even if all of it was overcome.
@@ -119,6 +126,7 @@ impl Options {
             course: Course::Overlapped,
             lookup: Lookup::Nobody,
             ticks: false,
+            trace_format: Format::Classic,
             trace_connects: false,
             tell_overcome_trouble: false,
             group_max: GROUP_MAX,
@@ -205,6 +213,9 @@ pub struct Scan {
     earlier: Earlier,
     /// The timer of the next tick.
     tick: Option<EventId>,
+    watcher: Watcher,
+    /// The scope of what nobody wants to see in a trace.
+    quiet: Option<nsock::ScopeId>,
 }
 
 impl Scan {
@@ -249,6 +260,8 @@ impl Scan {
             unheard: false,
             earlier: Earlier::default(),
             tick: None,
+            quiet: None,
+            watcher: Watcher::new(Levels::default(), false, None, now),
         }
     }
 
@@ -289,10 +302,16 @@ impl Scan {
 
     /// Tells every now and then that time passes.
     fn begin_ticks(&mut self, io: &mut Io<Self>) {
-        let tick = io.timer_create(TICK, |scan: &mut Self, io, _| {
-            scan.tell(ScanEvent::Tick);
-            scan.begin_ticks(io);
-            scan.stop_if_unheard(io);
+        let scope = *self.quiet.get_or_insert_with(|| io.scope(SIGNALS));
+        let tick = io.with_scope(scope, |io| {
+            io.timer_create(TICK, |scan: &mut Self, io, _| {
+                scan.tell(ScanEvent::Tick);
+                if scan.stage != Stage::Over {
+                    scan.watch(io.now());
+                }
+                scan.begin_ticks(io);
+                scan.stop_if_unheard(io);
+            })
         });
         self.tick = Some(tick);
     }

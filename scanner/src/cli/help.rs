@@ -153,6 +153,8 @@ REPORT
   -oA BASE            Write all four: BASE.nmap, .xml, .gnmap and .ndjson. In
                       names %H %M %S %m %d %y %Y, %T (%H%M%S), %R (%H%M), %D
                       (%m%d%y), %F (%Y-%m-%d) stand for the time, %% for %.
+  --stats-every T     Tell every T how far the scan is, and when it may be done.
+  --noninteractive    Leave the terminal alone: no keys, no status line.
   --append-output     Add to these files instead of writing them afresh.
   --resume FILE       Go on with the run whose journal FILE is, to the port. Its
                       options are taken over, or must not make it another scan
@@ -171,10 +173,14 @@ JOURNALS
                                          with 0 same, 1 different, 2 trouble.
   scanner explain RUN.ndjson HOST:PORT   Why has the port this state?
 
+KEYS, WHILE A SCAN RUNS ON A TERMINAL
+  v V  tell more, less    d D  of how the scan works    p P  show packets or not
+  ?    the keys           any other: how far it is      Ctrl-C  stop and report
+
 EXIT STATUS
   0 done - 1 failed - 2 usage error, nothing scanned - 3 done, but some targets
-  or ports could not be looked at - 4 not permitted - 130 interrupted - 143
-  terminated
+  or ports could not be looked at - 4 not permitted - 129 terminal closed - 130
+  interrupted - 143 terminated
 
 EXAMPLES
   scanner -sT --packet-trace 127.0.0.1

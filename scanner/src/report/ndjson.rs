@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{Consumer, PortProof, ScanEvent};
+use super::{Consumer, PortProof, ScanEvent, Telling};
 use crate::ports::{PortSet, Protocol};
 use crate::target::Address;
 use crate::verdict::{PortState, Verdict};
@@ -123,6 +123,7 @@ impl<W: Write> Consumer for Ndjson<W> {
                 values = self.due(Some(report.address));
                 values.push(lines::host(report));
             }
+            ScanEvent::Progress(progress, Telling::Stats) => values.push(lines::progress(progress)),
             ScanEvent::Tick => values = self.due(None),
             ScanEvent::Warning(text) => {
                 values.push(serde_json::json!({ "type": "warning", "text": text }));

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::table::reason;
-use super::{Consumer, Cut, Fold, HostReport, PacketCounts, Phase, ScanEvent, Start, Summary, port_table};
+use super::{
+    Consumer, Cut, Fold, HostReport, PacketCounts, Phase, ScanEvent, Start, Summary, Telling, port_table,
+};
 use crate::plan::{AnswerLimits, Ending, HostStatus};
 use crate::verdict::PortState;
 
@@ -53,13 +55,15 @@ pub struct Normal<W> {
     writer: W,
     destination: Destination,
     style: Style,
+    /// Reasons are shown whatever the levels are.
+    reasons_asked: bool,
 }
 
 impl<W: Write> Normal<W> {
     /// Makes a report.
     #[must_use]
     pub fn new(writer: W, destination: Destination, style: Style) -> Self {
-        Self { writer, destination, style }
+        Self { writer, destination, style, reasons_asked: style.reasons }
     }
 
     fn on_screen(&self) -> bool {
@@ -85,10 +89,20 @@ impl<W: Write> Consumer for Normal<W> {
             ScanEvent::OpenPort { address, protocol, port } if verbose => {
                 format!("Discovered open port {port}/{protocol} on {address}\n")
             }
+            ScanEvent::Progress(progress, Telling::Stats) if self.on_screen() => progress.stats(),
+            ScanEvent::Progress(progress, Telling::Timing) if self.on_screen() => progress.timing(),
+            ScanEvent::Key { levels, text } if self.on_screen() => {
+                self.style.verbosity = levels.verbosity;
+                self.style.debug = levels.debug;
+                self.style.reasons = self.reasons_asked || levels.verbosity >= 2 || levels.debug >= 1;
+                text.to_owned()
+            }
             ScanEvent::PhaseStarted { .. }
             | ScanEvent::PhaseCompleted { .. }
             | ScanEvent::OpenPort { .. }
             | ScanEvent::Up(_)
+            | ScanEvent::Progress(..)
+            | ScanEvent::Key { .. }
             | ScanEvent::Port { .. }
             | ScanEvent::Tick => return Ok(()),
             ScanEvent::Host(host) => host_report(host, self.style),
@@ -121,7 +135,9 @@ fn banner(start: &Start, destination: Destination, style: Style) -> String {
     text
 }
 
-fn phase_name(phase: Phase) -> &'static str {
+/// The name of a part in progress lines.
+#[must_use]
+pub fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Discovery(sweep) => sweep.title(),
         Phase::Names => "Parallel DNS resolution",

@@ -8,9 +8,10 @@ use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 
 use super::document::Document;
 use super::table::split;
-use super::{Consumer, Cut, Fold, HostReport, Phase, PortResult, ScanEvent, Start, Style, Summary};
+use super::{Consumer, Cut, Fold, HostReport, Phase, PortResult, ScanEvent, Start, Style, Summary, Telling};
 use crate::plan::{Ending, HostStatus};
 use crate::ports::{PortSet, Protocol};
+use crate::progress::Progress;
 use crate::services;
 use crate::verdict::{PortState, Verdict};
 
@@ -50,6 +51,9 @@ impl<D: Document> Consumer for Xml<D> {
             }
             ScanEvent::PhaseCompleted { phase, total, .. } if self.style.verbosity > 0 => {
                 task(&mut part, "taskend", phase, Some(total))?;
+            }
+            ScanEvent::Progress(progress, Telling::Stats | Telling::Timing) => {
+                task_progress(&mut part, progress)?;
             }
             ScanEvent::Host(report) => {
                 self.counts.0 += u64::from(report.is_up());
@@ -148,6 +152,18 @@ fn task(part: &mut Part, name: &str, phase: Phase, total: Option<usize>) -> io::
     let mut fields = vec![("task", title), ("time", time.as_str())];
     fields.extend(extra.as_deref().map(|extra| ("extrainfo", extra)));
     empty(part, name, &fields)?;
+    line(part)
+}
+
+fn task_progress(part: &mut Part, progress: &Progress) -> io::Result<()> {
+    let time = jiff::Timestamp::now().as_second().to_string();
+    let percent = format!("{:.2}", progress.percent());
+    let left = progress.remaining.map(|left| (left.as_secs().to_string(), progress.done_epoch.to_string()));
+    let mut fields = vec![("task", progress.task), ("time", time.as_str()), ("percent", percent.as_str())];
+    if let Some((remaining, etc)) = &left {
+        fields.extend([("remaining", remaining.as_str()), ("etc", etc.as_str())]);
+    }
+    empty(part, "taskprogress", &fields)?;
     line(part)
 }
 

@@ -195,6 +195,11 @@ impl Raw {
         })
     }
 
+    /// Shows packets from now on, or does not.
+    pub(super) const fn show_packets(&mut self, how: Option<(Detail, Format)>) {
+        self.setup.trace = how;
+    }
+
     /// Most probes that may wait for an answer.
     pub(super) const fn in_flight_max(&self) -> usize {
         self.in_flight_max

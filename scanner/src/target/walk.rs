@@ -31,6 +31,11 @@ impl Shard {
     pub const fn new(number: u32, count: u32) -> Option<Self> {
         if number == 0 || number > count { None } else { Some(Self { index: number - 1, count }) }
     }
+
+    /// How many shards there are.
+    pub(crate) const fn count(self) -> u32 {
+        self.count
+    }
 }
 
 impl fmt::Display for Shard {
@@ -102,6 +107,11 @@ impl Walk {
             }
         };
         Ok(Self { place, shard, pass_over: shard.index.into() })
+    }
+
+    /// Which hosts are ours.
+    pub(crate) const fn shard(&self) -> Shard {
+        self.shard
     }
 
     /// The next address, or `None` at the end.

@@ -17,5 +17,6 @@ mod raw;
 mod same;
 mod signals;
 mod support;
+mod terminal;
 mod transcript;
 mod trouble;

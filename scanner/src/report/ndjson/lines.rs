@@ -12,6 +12,7 @@ use siphasher::sip::SipHasher13;
 use super::FORM;
 use crate::plan::{Ending, HostStatus};
 use crate::ports::{PortSet, Protocol};
+use crate::progress::Progress;
 use crate::report::table::split;
 use crate::report::{Cut, Fold, HostReport, PortProof, PortResult, Start, Summary};
 use crate::services;
@@ -67,6 +68,14 @@ pub(super) fn started(start: &Start) -> Value {
 
 pub(super) fn resumed(start: &Start) -> Value {
     json!({ "type": "resume", "version": env!("CARGO_PKG_VERSION"), "time": crate::report::epoch(), "seed": start.seed.to_string() })
+}
+
+pub(super) fn progress(progress: &Progress) -> Value {
+    json!({
+        "type": "progress", "seconds": progress.elapsed.as_secs_f64(), "task": progress.task,
+        "percent": progress.percent(), "remaining": progress.remaining.map(|left| left.as_secs()),
+        "hosts_done": progress.hosts_done, "hosts_up": progress.hosts_up, "under_way": progress.under_way,
+    })
 }
 
 fn line_of(kind: &str, address: Address) -> Map<String, Value> {
