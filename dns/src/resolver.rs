@@ -292,7 +292,9 @@ impl Resolver {
         {
             self.ring(now, key);
         }
-        while let Some(request) = self.line.pop_front_if(|request| request.expires <= now) {
+        while self.line.front().is_some_and(|request| request.expires <= now)
+            && let Some(request) = self.line.pop_front()
+        {
             self.turn_away(now, &request, Outcome::TimedOut);
         }
         self.rest_if_idle();
