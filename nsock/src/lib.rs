@@ -140,6 +140,8 @@ mod request;
 mod slots;
 mod socket;
 mod sys;
+#[cfg(feature = "async")]
+pub mod tasks;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
@@ -154,8 +156,8 @@ pub use capture::PcapError;
 pub use engine::{Engine, Notice};
 pub use error::{During, Error, Failure, Fault, Misuse, SocketOption};
 pub use event::{
-    Alarm, Completion, Connected, End, Event, EventId, IcmpError, IodId, Kind, Output, Received, ScopeId,
-    Sent,
+    Accepted, Alarm, Completion, Connected, End, Event, EventId, IcmpError, IodId, Kind, Output, Received,
+    ScopeId, Sent,
 };
 pub use io::Io;
 pub use observe::{EventReport, IodReport, IodState, Report, Waiting};

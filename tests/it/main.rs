@@ -14,6 +14,7 @@ mod filters;
 #[cfg(test)]
 mod found_by_the_model;
 mod introspection;
+mod listening;
 mod lying_dns;
 mod misuse;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod reading;
 mod stdin;
 mod support;
 mod sys;
+mod tasks;
 mod tidy;
 mod tls;
 #[cfg(test)]
