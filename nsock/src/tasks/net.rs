@@ -188,19 +188,16 @@ impl Net {
 
     /// Everything that comes, read after read, each with this limit; it ends with the end of the stream, or after a
     /// failure.
-    #[must_use]
     pub fn reads(&self, iod: IodId, limit: Option<Duration>) -> Repeat<Received> {
         Repeat::new(self, iod, limit, Self::read)
     }
 
     /// Every packet of a capture, each with this limit; it ends after a failure.
-    #[must_use]
     pub fn packets(&self, iod: IodId, limit: Option<Duration>) -> Repeat<Packet> {
         Repeat::new(self, iod, limit, Self::pcap_read_packet)
     }
 
     /// Every connection of a listening IOD, each with this limit; it ends after a failure.
-    #[must_use]
     pub fn accepts(&self, iod: IodId, limit: Option<Duration>) -> Repeat<Accepted> {
         Repeat::new(self, iod, limit, Self::accept)
     }
@@ -307,6 +304,7 @@ impl<T> Repeat<T> {
     }
 
     /// The next one; `None` after the end. The same as `next` of the extension traits for streams.
+    #[expect(clippy::should_implement_trait, reason = "the name that everybody knows it by")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, Failure>>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context))
     }
