@@ -14,6 +14,7 @@ mod outputs;
 mod pace;
 mod packets;
 mod raw;
+mod readers;
 mod same;
 mod signals;
 mod support;
