@@ -6,6 +6,7 @@
 mod bad_input;
 mod differs;
 mod formats;
+mod full;
 mod journal;
 mod names;
 mod network;
