@@ -95,7 +95,7 @@ pub(crate) fn accept<'a, T>(
     if dress.has_opt && is_bare_complaint(message) {
         return Ok(Accepted { question, reply: Reply::Unextended, cookies: None });
     }
-    if !is_about(message, asked) {
+    if !is_about(bytes, asked) {
         return Err(Discard::OtherQuestion);
     }
     if expected.is_letter_true && !has_letters(bytes, asked, dress.letters) {

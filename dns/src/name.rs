@@ -283,7 +283,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_server_calls_itself_comes_out_harmless(
+        fn d19_whatever_a_server_calls_itself_comes_out_harmless(
             labels in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..=20), 0..=10)
         ) {
             let labels: Vec<&[u8]> = labels.iter().map(Vec::as_slice).collect();

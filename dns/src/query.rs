@@ -73,6 +73,15 @@ pub(crate) struct Query {
     pub(crate) trouble: Trouble,
 }
 
+/// A request that nobody has looked at yet: of the hundred thousand a batch may have, all but a few hundred are this.
+#[derive(Debug)]
+pub(crate) struct InLine {
+    pub(crate) waiter: Waiter,
+    pub(crate) question: Question,
+    /// The end of its queueing time; never before that of the one ahead.
+    pub(crate) expires: Instant,
+}
+
 /// One request that waits for the answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter {

@@ -23,7 +23,7 @@ use crate::cache::Cache;
 use crate::config::{Config, ConfigError, Counters};
 use crate::hosts::Found;
 use crate::outcome::{Answer, Outcome, Source, SystemError};
-use crate::query::{Query, QueryKey, Transport, Trouble, Waiter};
+use crate::query::{InLine, Query, QueryKey, Transport, Trouble, Waiter};
 use crate::request::{Question, Request, RequestId};
 use crate::server::{Server, ServerId};
 use crate::sockets::{Open, SocketId, Sockets, TransmitId};
@@ -35,6 +35,9 @@ pub const REQUESTS_MAX: usize = 1 << 17;
 /// than any server worth asking.
 const QUEUEING_PER_QUESTION: Duration = Duration::from_millis(10);
 
+/// Questions that stand ready to be sent. The requests behind them wait in a line that costs less memory.
+const READY_MAX: usize = 256;
+
 /// Looks up names in bulk. See the [crate] for an example, and the module's methods for what each promises.
 ///
 /// Each request that [`start`](Self::start) takes is settled by exactly one [`Answer`], in bounded time whatever the
@@ -44,6 +47,8 @@ pub struct Resolver {
     config: Config,
     servers: Vec<Server>,
     sockets: Sockets,
+    /// Requests not looked at yet, by id, which is the order of asking.
+    line: VecDeque<InLine>,
     queries: Slab<Query>,
     by_question: HashMap<Question, QueryKey>,
     by_request: HashMap<RequestId, QueryKey>,
@@ -120,6 +125,7 @@ impl Resolver {
         Ok(Self {
             servers: config.servers.iter().map(|&address| server(&config, address)).collect(),
             sockets: Sockets::new(config.servers.len()),
+            line: VecDeque::new(),
             queries: Slab::new(),
             by_question: HashMap::new(),
             by_request: HashMap::new(),
@@ -149,7 +155,7 @@ impl Resolver {
     ///
     /// Gives the request back while [`REQUESTS_MAX`] are held.
     pub fn start(&mut self, now: Instant, request: Request) -> Result<RequestId, Full> {
-        if self.by_request.len() + self.answers.len() >= REQUESTS_MAX {
+        if self.outstanding() + self.answers.len() >= REQUESTS_MAX {
             return Err(Full(request));
         }
         self.requests += 1;
@@ -162,21 +168,54 @@ impl Resolver {
                 return Ok(id);
             }
         };
-        if let Some((outcome, source, time)) = self.remembered(now, &question) {
-            self.answer(now, &waiter, request, outcome, source, time, 0);
-        } else if let Some(&key) = self.by_question.get(&question) {
-            self.by_request.insert(id, key);
-            self.queries[key.slot].waiters.push(waiter);
+        let ahead =
+            u32::try_from(self.line.len() + self.fresh.len() + self.retries.len()).unwrap_or(u32::MAX);
+        let interval = self.interval().unwrap_or_default().max(QUEUEING_PER_QUESTION);
+        let expires = now + self.config.budget + interval * ahead;
+        let expires = self.line.back().map_or(expires, |last| expires.max(last.expires));
+        let request = InLine { waiter, question, expires };
+        if self.line.is_empty() && self.fresh.len() < READY_MAX {
+            self.look_at(now, request);
         } else {
-            self.enter(now, question, waiter);
+            self.line.push_back(request);
         }
         Ok(id)
     }
 
+    /// Answers a request from memory, or has it wait for an answer that is under way, or puts its question into the
+    /// queue.
+    fn look_at(&mut self, now: Instant, request: InLine) {
+        let InLine { waiter, question, expires } = request;
+        if let Some((outcome, source, time)) = self.remembered(now, &question) {
+            self.answer(now, &waiter, Request::from(&question), outcome, source, time, 0);
+        } else if let Some(&key) = self.by_question.get(&question) {
+            self.by_request.insert(waiter.id, key);
+            self.queries[key.slot].waiters.push(waiter);
+        } else {
+            self.enter(question, waiter, expires);
+        }
+    }
+
+    /// Has the next requests in line looked at, while there is room.
+    fn call_up(&mut self, now: Instant) {
+        while self.fresh.len() < READY_MAX
+            && let Some(request) = self.line.pop_front()
+        {
+            self.look_at(now, request);
+        }
+        self.rest_if_idle();
+    }
+
     /// Settles a request as cancelled. Returns false if it is settled already.
     pub fn cancel(&mut self, now: Instant, id: RequestId) -> bool {
-        let Some(key) = self.by_request.get(&id).copied() else { return false };
-        self.cancel_waiter(now, key, id);
+        if let Some(key) = self.by_request.get(&id).copied() {
+            self.cancel_waiter(now, key, id);
+            return true;
+        }
+        let place = self.line.binary_search_by_key(&id, |request| request.waiter.id);
+        let Some(request) = place.ok().and_then(|place| self.line.remove(place)) else { return false };
+        self.turn_away(now, &request, Outcome::Cancelled);
+        self.rest_if_idle();
         true
     }
 
@@ -185,6 +224,7 @@ impl Resolver {
         while let Some(&(_, key)) = self.alarms.first() {
             self.settle(now, key, Outcome::Cancelled, Source::Resolver, None);
         }
+        self.turn_all_away(now, &Outcome::Cancelled);
     }
 
     /// Takes in a datagram that came to `socket` from `from`.
@@ -252,11 +292,18 @@ impl Resolver {
         {
             self.ring(now, key);
         }
+        while self.line.front().is_some_and(|request| request.expires <= now)
+            && let Some(request) = self.line.pop_front()
+        {
+            self.turn_away(now, &request, Outcome::TimedOut);
+        }
+        self.rest_if_idle();
         self.settle_if_nobody_is_left(now);
     }
 
     /// The next datagram to send, if one may go now.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        self.call_up(now);
         let (key, server) = self.next_to_send(now)?;
         Some(self.send(now, key, server))
     }
@@ -282,6 +329,7 @@ impl Resolver {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let alarm = self.alarms.first().map(|&(alarm, _)| alarm);
+        let alarm = alarm.into_iter().chain(self.line.front().map(|request| request.expires)).min();
         if self.fresh.is_empty() && self.retries.is_empty() {
             return alarm;
         }
@@ -294,13 +342,13 @@ impl Resolver {
     /// Returns true if no request waits; answers may still have to be fetched.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.queries.is_empty()
+        self.queries.is_empty() && self.line.is_empty()
     }
 
     /// Requests that wait for an outcome.
     #[must_use]
     pub fn outstanding(&self) -> usize {
-        self.by_request.len()
+        self.by_request.len() + self.line.len()
     }
 
     /// Queries sent by a socket that may still be answered.
@@ -340,10 +388,7 @@ impl Resolver {
     }
 
     /// Puts a new question into the queue.
-    fn enter(&mut self, now: Instant, question: Question, waiter: Waiter) {
-        let ahead = u32::try_from(self.fresh.len() + self.retries.len()).unwrap_or(u32::MAX);
-        let interval = self.interval().unwrap_or_default().max(QUEUEING_PER_QUESTION);
-        let expires = now + self.config.budget + interval * ahead;
+    fn enter(&mut self, question: Question, waiter: Waiter, expires: Instant) {
         self.serial += 1;
         let slot = self.queries.vacant_key();
         let key = QueryKey { serial: self.serial, slot };
@@ -353,6 +398,20 @@ impl Resolver {
         self.alarms.insert((query.alarm, key));
         self.fresh.insert(key);
         self.queries.insert(query);
+    }
+
+    /// Answers a request that is still in line.
+    fn turn_away(&mut self, now: Instant, request: &InLine, outcome: Outcome) {
+        let asked = Request::from(&request.question);
+        self.answer(now, &request.waiter, asked, outcome, Source::Resolver, None, 0);
+    }
+
+    /// Answers all that are still in line.
+    fn turn_all_away(&mut self, now: Instant, outcome: &Outcome) {
+        for request in std::mem::take(&mut self.line) {
+            self.turn_away(now, &request, outcome.clone());
+        }
+        self.rest_if_idle();
     }
 
     /// Runs the checks on a datagram.

@@ -288,6 +288,7 @@ impl Resolver {
             let outcome = query.last_word();
             self.settle(now, key, outcome, Source::Resolver, None);
         }
+        self.turn_all_away(now, &trouble.outcome());
     }
 
     /// Ends a question: every request that waits for it gets the outcome. The last one closes the sockets.
@@ -311,11 +312,17 @@ impl Resolver {
                 answer.round_trip = query.round_trip;
             }
         }
-        if self.queries.is_empty() {
+        self.rest_if_idle();
+    }
+
+    /// Closes the sockets and gives memory back when nothing waits any more.
+    pub(super) fn rest_if_idle(&mut self) {
+        if self.is_idle() {
             self.sockets.close_all();
             self.queries.shrink_to_fit();
             self.by_question.shrink_to_fit();
             self.by_request.shrink_to_fit();
+            self.line.shrink_to_fit();
         }
     }
 

@@ -116,6 +116,15 @@ fn a_truncated_answer_fails_over_and_is_no_absence() {
 }
 
 #[test]
+fn d08_a_name_that_does_not_exist_is_asked_for_once_and_nobody_else_is() {
+    let denying = || answering(MILLISECOND, |query| Response::rcode(query, 3));
+    let mut network = Network::new(vec![denying(), honest(MILLISECOND)]);
+    network.start(Request::Forward("nx.test".to_owned(), Family::V4));
+    network.run();
+    assert_eq!((network.outcome(), network.sent.len()), (&Outcome::NoSuchName, 1));
+}
+
+#[test]
 fn d12_bad_names_cost_no_datagram_and_no_time() {
     let mut network = Network::new(vec![honest(MILLISECOND)]);
     let label = "a".repeat(64);
