@@ -16,7 +16,8 @@ use crate::cli::{NameLookup, PacketTrace, Work};
 use crate::config::{Config, Output};
 use crate::escape::Escaped;
 use crate::report::{
-    Consumer, Destination, Forward, Grepable, Ndjson, Normal, ScanEvent, Seekable, StatusLine, Style, Xml,
+    Consumer, Destination, Forward, Grepable, Harmless, Ndjson, Normal, ScanEvent, Seekable, StatusLine,
+    Style, Xml,
 };
 use crate::verdict::Errno;
 
@@ -210,12 +211,12 @@ fn is_same(output: &Output, continued: Option<&Path>) -> bool {
 struct Named<C> {
     option: &'static str,
     output: Output,
-    consumer: C,
+    consumer: Harmless<C>,
 }
 
 impl<C: Consumer + 'static> Named<C> {
     fn boxed(option: &'static str, output: &Output, consumer: C) -> Box<dyn Consumer> {
-        Box::new(Self { option, output: output.clone(), consumer })
+        Box::new(Self { option, output: output.clone(), consumer: Harmless(consumer) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod document;
 mod grepable;
+mod harmless;
 mod ndjson;
 mod normal;
 mod results;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use document::{Document, Forward, Seekable};
 pub use grepable::Grepable;
+pub use harmless::Harmless;
 pub use ndjson::{FORM, Ndjson, fingerprint};
 pub use normal::{Destination, Normal, Style, phase_name};
 pub use results::{PortResult, PortResults};

@@ -6,6 +6,7 @@
 mod bad_input;
 mod differs;
 mod formats;
+mod full;
 mod journal;
 mod names;
 mod network;
@@ -14,6 +15,7 @@ mod outputs;
 mod pace;
 mod packets;
 mod raw;
+mod readers;
 mod same;
 mod signals;
 mod support;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use siphasher::sip::SipHasher13;
 
 use super::FORM;
+use crate::escape::harmless;
 use crate::plan::{Ending, HostStatus};
 use crate::ports::{PortSet, Protocol};
 use crate::progress::Progress;
@@ -35,9 +36,10 @@ pub fn fingerprint(options: &[(String, String)]) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Text where the bytes are text, and otherwise their digits.
+/// Text where the bytes are printable text, and otherwise their digits: the reader of a journal gets back what was typed,
+/// and a terminal nothing that drives it.
 fn argument(bytes: &OsStr) -> Value {
-    match bytes.to_str() {
+    match bytes.to_str().filter(|text| harmless(text) == *text) {
         Some(text) => text.into(),
         None => {
             let digits: String = bytes.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
