@@ -1,7 +1,7 @@
 //! What a server is known to do beyond the plain question: EDNS, cookies, letters given back as they were sent.
 //!
-//! All of it is learned. The first query to a server is the plain one of the transcripts; what a server does not do is
-//! left out from then on, so that nothing here can cost an answer.
+//! All of it is learned. Until a server has answered for the first time, new questions are the plain ones of the
+//! transcripts; what a server does not do is left out from then on, so that nothing here can cost an answer.
 
 use domain::base::opt::cookie::{ClientCookie, ServerCookie};
 
@@ -42,7 +42,6 @@ pub(crate) struct Cookies {
 /// What one server is known to do.
 #[derive(Debug, Default)]
 pub(crate) struct Capability {
-    has_been_asked: bool,
     has_answered: bool,
     edns: Edns,
     client: Option<ClientCookie>,
@@ -66,8 +65,7 @@ enum Edns {
 impl Capability {
     /// How the next query is dressed, being the try after `tries` others.
     pub(crate) fn dress(&mut self, tries: u8, random: &mut dyn FnMut() -> u16) -> Dress {
-        let is_first = !std::mem::replace(&mut self.has_been_asked, true);
-        if is_first && tries == 0 {
+        if !self.has_answered && tries == 0 {
             return Dress::default();
         }
         let letters =
@@ -155,26 +153,28 @@ mod tests {
     }
 
     #[test]
-    fn the_first_query_is_plain_and_the_next_one_guards_itself() {
+    fn until_the_first_answer_queries_are_plain_and_then_they_guard_themselves() {
         let mut capability = Capability::default();
-        assert_eq!(dress(&mut capability, 0), Dress::default());
-        let second = dress(&mut capability, 0);
-        assert_eq!(second, Dress { letters: Letters::Mixed(0x5a5a_5a5a_5a5a_5a5a), has_opt: false });
-        capability.answered(second, None);
+        for _ in 0..3 {
+            assert_eq!(dress(&mut capability, 0), Dress::default());
+        }
+        let retry = dress(&mut capability, 1);
+        assert_eq!(retry, Dress { letters: Letters::Mixed(0x5a5a_5a5a_5a5a_5a5a), has_opt: false });
+        capability.answered(Dress::default(), None);
         assert!(dress(&mut capability, 0).has_opt && capability.cookies().is_some());
         assert!(!dress(&mut capability, 1).has_opt, "a retry goes without while nothing is known");
     }
 
     #[test]
     fn edns_that_is_never_answered_is_left_out_and_edns_that_was_is_kept() {
-        let mut capability = Capability { has_been_asked: true, has_answered: true, ..Capability::default() };
+        let mut capability = Capability { has_answered: true, ..Capability::default() };
         for _ in 0..OPT_LOST_MAX {
             let dress = dress(&mut capability, 0);
             assert!(dress.has_opt);
             capability.lost(dress);
         }
         assert!(!dress(&mut capability, 0).has_opt);
-        let mut capability = Capability { has_been_asked: true, has_answered: true, ..Capability::default() };
+        let mut capability = Capability { has_answered: true, ..Capability::default() };
         let first = dress(&mut capability, 0);
         capability.answered(first, None);
         (0..100).for_each(|_| capability.lost(first));
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn letters_are_given_up_after_two_honest_changes() {
-        let mut capability = Capability { has_been_asked: true, ..Capability::default() };
+        let mut capability = Capability { has_answered: true, ..Capability::default() };
         for _ in 0..LETTERS_CHANGED_MAX {
             assert!(capability.is_letter_true());
             capability.letters_changed();

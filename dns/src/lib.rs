@@ -80,8 +80,8 @@
 //! and the case of the letters of its name: 10 bits for the reverse name of an IPv4 address, about 18 for that of an
 //! IPv6 address, one for each letter of a host name. For an IPv4 address that is one chance in 2^40.8 per forged
 //! datagram: ten thousand of them for each of a million names succeed once in two hundred runs of that size. With a
-//! server that does cookies (RFC 7873) it is one in 2^104.8. The very first query to a server is plain, and so has one in 2^30.8;
-//! a server that does not keep the letters has the same for all, and is asked by TCP for the first two names.
+//! server that does cookies (RFC 7873) it is one in 2^104.8. Until a server has
+//! answered for the first time, its queries (at most ten) are plain, and so have one in 2^30.8; a server that does not keep the letters has the same for all, and is asked by TCP for the first two names.
 //!
 //! A datagram that fails a check is never the end of a wait. After eight of them for one name, that name is asked for by
 //! TCP.

@@ -13,6 +13,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nsock::ProxyChain;
 use thiserror::Error;
 
 use crate::argv::{Normalized, normalize};
@@ -86,6 +87,8 @@ pub struct Arguments {
     pub system_dns: bool,
     /// `--dns-max-rate`: queries a second.
     pub dns_rate_max: Option<NonZeroU32>,
+    /// `--proxies`.
+    pub proxies: ProxyChain,
     /// `--resolve-all`.
     pub resolve_all: bool,
     /// `-p`.

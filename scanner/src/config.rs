@@ -8,6 +8,7 @@ mod dns_server;
 mod error;
 mod identity;
 mod probing;
+mod proxied;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nsock::ProxyChain;
 use siphasher::sip::SipHasher13;
 
 pub use dns_server::{DNS_PORT, DnsHost, DnsServer};
@@ -73,6 +75,8 @@ pub struct Config {
     pub name_source: NameSource,
     /// Queries for names in a second, if they are limited.
     pub dns_rate_max: Option<NonZeroU32>,
+    /// The proxies that connects go through, if any.
+    pub proxies: ProxyChain,
     /// Whether all addresses of a name are scanned, or the first.
     pub addresses: AddressesOfAName,
     /// The timing template.
@@ -196,7 +200,7 @@ impl Config {
             PacketTrace::Off if debug >= 3 => PacketTrace::Classic,
             asked => asked,
         };
-        Ok(Self {
+        let config = Self {
             targets,
             ports,
             excluded,
@@ -213,6 +217,7 @@ impl Config {
             name_lookup: arguments.name_lookup,
             name_source,
             dns_rate_max: arguments.dns_rate_max,
+            proxies: arguments.proxies.clone(),
             addresses: if arguments.resolve_all { AddressesOfAName::All } else { AddressesOfAName::First },
             timing: arguments.timing,
             pace: arguments.pace,
@@ -236,7 +241,8 @@ impl Config {
             noninteractive: arguments.noninteractive,
             targets_fingerprint,
             warnings,
-        })
+        };
+        config.through_proxies()
     }
 }
 

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -20,11 +20,11 @@ use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, sy
 use scanner::outputs::{self, Role};
 use scanner::plan::Settings;
 use scanner::raw_side::{self, RawSide};
-use scanner::report::{Cut, Levels, ScanEvent, Start};
+use scanner::report::{Consumer, Cut, Harmless, Levels, ScanEvent, Start};
 use scanner::resume::Resumed;
 use scanner::route::kernel::Kernel;
 use scanner::scan::{Course, Earlier, GROUP_MAX, Lookup, NameService, Options, Presumed, Scan, SystemNames};
-use scanner::target::{HostOrder, TargetSet, TooManyToShuffle, Walk};
+use scanner::target::{Directory, HostOrder, TargetSet, TooManyToShuffle, Walk};
 use scanner::template::Template;
 use scanner::terminal::Terminal;
 use scanner::tracing::{TraceFile, Tracing};
@@ -344,6 +344,32 @@ fn options(
     Ok(options)
 }
 
+/// Tells warnings on stderr as they come: a report on the screen leaves them out.
+#[derive(Debug)]
+struct Complaints;
+
+impl Consumer for Complaints {
+    fn event(&mut self, event: ScanEvent<'_>) -> io::Result<()> {
+        if let ScanEvent::Warning(text) = event {
+            // Whoever has closed stderr does not want to know.
+            let _ = writeln!(io::stderr(), "scanner: {text}");
+        }
+        Ok(())
+    }
+}
+
+/// The proxies, the first of them with its address: the others are looked up by the one before them.
+fn proxies(config: &Config) -> Result<nsock::ProxyChain, Stop> {
+    let chain = config.proxies.clone();
+    let Some(name) = chain.first_name() else { return Ok(chain) };
+    let found =
+        SystemDirectory.addresses(name).and_then(|found| found.first().copied().ok_or_else(String::new));
+    match found {
+        Ok(address) => Ok(chain.with_first_address(address.ip())),
+        Err(why) => Err(Stop(Exit::Failed, format!("--proxies: {name}: {why}"))),
+    }
+}
+
 fn run(
     config: &Config,
     targets: TargetSet,
@@ -360,6 +386,7 @@ fn run(
     probes.device.clone_from(&config.interface);
     probes.ip_options.clone_from(&config.raw.ip_options);
     pool.set_options(probes);
+    pool.set_proxychain(proxies(config)?);
     let record =
         resumed.map(Resumed::record).transpose().map_err(|error| Stop(Exit::Usage, error.to_string()))?;
     let earlier_seed = record.as_ref().map(|record| record.start.seed);
@@ -386,7 +413,7 @@ fn run(
     let identity = config.identity(&options.techniques, &options.settings.methods);
     let banner_time = journal::banner_time(&jiff::Zoned::now());
     let mut start = Start::new(command_line(), banner_time, file_time(), seed);
-    start.arguments = std::env::args_os().skip(1).collect();
+    start.arguments = std::env::args_os().skip(1).map(|word| without_password(&word)).collect();
     start.options.clone_from(&identity);
     for technique in config.techniques(side.permitted) {
         start.scans.push((technique, config.ports.of(technique.protocol()).clone()));
@@ -412,7 +439,8 @@ fn run(
     if anybody && sinks.is_empty() {
         return Ok(if written.is_err() { Exit::Failed } else { Exit::Done });
     }
-    let consumers = sinks.into_iter().map(|(_, sink)| sink).collect();
+    let mut consumers: Vec<Box<dyn Consumer>> = sinks.into_iter().map(|(_, sink)| sink).collect();
+    consumers.push(Box::new(Harmless(Complaints)));
     let mut scan =
         Scan::new(options, targets, walk, names, consumers, now).with_raw(side.raw).with_earlier(earlier);
     let levels = Levels { verbosity: config.verbosity, debug: config.debug };
@@ -460,9 +488,23 @@ fn file_time() -> String {
     journal::file_time(&jiff::Zoned::now())
 }
 
+/// A word of the command line, without the user and password of a proxy that it may name: they are in no file.
+fn without_password(word: &OsStr) -> OsString {
+    let Some(text) = word.to_str().filter(|text| text.contains("://") && text.contains('@')) else {
+        return word.to_owned();
+    };
+    let (option, value) = text.split_once('=').map_or(("", text), |(option, value)| (option, value));
+    let proxies = value.split(',').map(|proxy| match (proxy.split_once("://"), proxy.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        _ => proxy.to_owned(),
+    });
+    let proxies = proxies.collect::<Vec<_>>().join(",");
+    if option.is_empty() { proxies.into() } else { format!("{option}={proxies}").into() }
+}
+
 /// The command line as one line: what has blanks is quoted, what is unprintable escaped.
 fn command_line() -> String {
-    let words = std::env::args_os().map(|word| {
+    let words = std::env::args_os().map(|word| without_password(&word)).map(|word| {
         let word = scanner::escape::Escaped::new(word.as_encoded_bytes()).limit(usize::MAX).to_string();
         if word.contains(' ') { format!("\"{word}\"") } else { word }
     });

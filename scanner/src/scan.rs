@@ -9,10 +9,11 @@ mod events;
 mod names;
 mod phases;
 mod probes;
+mod proxied;
 pub mod raw;
 mod status;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -63,6 +64,9 @@ pub enum Course {
     /// Everything as soon as it can be.
     Overlapped,
 }
+
+/// Warnings of one scan that are told apart; a proxy may word each of its troubles differently.
+const WARNINGS_MAX: usize = 16;
 
 /// Whose names are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +198,8 @@ pub struct Scan {
     names_asked: HashMap<IpAddr, Vec<Index>>,
     /// When the first name was asked for, and the last one known.
     names_time: Option<(Instant, Instant)>,
+    /// Warnings that have been given.
+    warned: BTreeSet<String>,
     /// Indices in the order given, those of reported hosts taken out.
     unreported: VecDeque<Index>,
     next_index: Index,
@@ -247,6 +253,7 @@ impl Scan {
             names,
             names_asked: HashMap::default(),
             names_time: None,
+            warned: BTreeSet::new(),
             unreported: VecDeque::new(),
             next_index: 0,
             timer: None,
@@ -404,6 +411,14 @@ impl Scan {
     /// The first error that writing a report met, if any.
     pub fn unwritable(&mut self) -> Option<std::io::Error> {
         self.unwritable.take()
+    }
+
+    /// Tells of trouble that many probes may meet, once.
+    fn warn_once(&mut self, line: String) {
+        if self.warned.len() < WARNINGS_MAX && !self.warned.contains(&line) {
+            self.tell(ScanEvent::Warning(&line));
+            self.warned.insert(line);
+        }
     }
 
     // ---- Hosts --------------------------------------------------------------------------------------------------

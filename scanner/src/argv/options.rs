@@ -42,6 +42,7 @@ pub(super) const LONGS: &[Long] = &[
     plain("--dns-servers", Value::Required),
     plain("--system-dns", Value::None),
     plain("--resolve-all", Value::None),
+    plain("--proxies", Value::Required),
     plain("--dns-max-rate", Value::Required),
     plain("--max-retries", Value::Required),
     plain("--min-rate", Value::Required),

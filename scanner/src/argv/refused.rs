@@ -62,7 +62,6 @@ const LONGS: &[(&str, &str)] = &[
     ("osscan-guess", NO_OS),
     ("osscan-limit", NO_OS),
     ("port-ratio", "there are no measured frequencies of ports to compare with; use --top-ports N"),
-    ("proxies", "scans through proxies are not available; leave it out"),
     ("release-memory", "memory is released anyway; leave it out"),
     ("route-dst", "routes are not shown; ask the system with `ip route get`"),
     ("script", NO_SCRIPTS),

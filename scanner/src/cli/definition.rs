@@ -63,6 +63,7 @@ pub(super) fn command() -> Command {
                 "excludefile",
                 "dns-servers",
                 "dns-max-rate",
+                "proxies",
                 "max-retries",
                 "min-rate",
                 "max-rate",

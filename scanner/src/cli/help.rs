@@ -73,6 +73,11 @@ HOSTS AND NAMES
   --dns-max-rate N    Send at most N queries for names a second.
   --system-dns        Ask the system's resolver, one address at a time.
   --resolve-all       Scan every address of a name, not only the first.
+  --proxies A,B,...   Connect through these proxies, one after the other:
+                      http://, socks4://, socks4a:// or socks5://, with
+                      user:password@ where one wants it. Pings, names and raw
+                      packets would go around them and are refused. Users and
+                      passwords are kept out of all files.
 
 PORTS
   -sS                 TCP SYN scan, the default with privileges.
@@ -209,7 +214,7 @@ mod tests {
             --min-rtt-timeout --max-rtt-timeout --host-timeout --max-runtime --min-parallelism --max-parallelism \
             --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard -g --ttl --data --data-string --data-length --ip-options \
             -f --mtu -D --spoof-mac --badsum --send-eth --send-ip --privileged --unprivileged --trace-format --trace-out -PR \
-            --discovery-ignore-rst --dns-max-rate --resolve-all";
+            --discovery-ignore-rst --dns-max-rate --resolve-all --proxies";
         for option in long_only.split_whitespace() {
             assert!(LONG.contains(option), "{option} in --help");
         }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::pace::Pace;
 use crate::pacer::Rate;
+use nsock::ProxyChain;
 use proptest::prelude::*;
 use std::os::unix::ffi::OsStringExt;
 
@@ -44,6 +45,7 @@ fn every_option_reaches_its_field() {
         system_dns: false,
         dns_rate_max: None,
         resolve_all: false,
+        proxies: ProxyChain::default(),
         ports: Some("22".into()),
         fast: false,
         top_ports: None,

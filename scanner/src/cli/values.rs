@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
+use nsock::ProxyChain;
 
 use super::definition::{BARE, all};
 use super::{Arguments, LEVEL_MAX, Level, NameLookup, PacketTrace, Request, Timing, UsageError, name_of};
@@ -100,6 +101,7 @@ impl Values<'_> {
             dns_servers: dns_servers.collect::<Result<_, _>>()?,
             system_dns: self.matches.get_flag("system-dns"),
             dns_rate_max: self.count("--dns-max-rate", 1, DNS_RATE_MAX)?.and_then(NonZeroU32::new),
+            proxies: self.proxies()?,
             resolve_all: self.matches.get_flag("resolve-all"),
             timing: self.timing()?,
             pace: self.pace()?,
@@ -157,6 +159,11 @@ impl Values<'_> {
             }
             (None, None) => Ok(None),
         }
+    }
+
+    fn proxies(&self) -> Result<ProxyChain, UsageError> {
+        let Some(value) = self.once("proxies", "--proxies")? else { return Ok(ProxyChain::default()) };
+        self.text("--proxies", &value)?.parse().map_err(|why| UsageError::new(format!("--proxies: {why}")))
     }
 
     fn timing(&self) -> Result<Timing, UsageError> {

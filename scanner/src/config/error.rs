@@ -69,6 +69,14 @@ pub enum ConfigError {
         /// The name as typed.
         name: String,
     },
+    /// Something that would go around the proxies.
+    #[error(
+        "--proxies: {what} would go around the proxies; only connects (-sT) to addresses go through them"
+    )]
+    AroundProxies {
+        /// What it is.
+        what: String,
+    },
     /// Two outputs would overwrite each other.
     #[error("two outputs cannot write to the same place; give each its own name, and - to one at most")]
     SameOutput,

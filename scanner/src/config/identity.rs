@@ -27,6 +27,7 @@ impl Config {
             ("-S", self.source.map(|source| source.to_string()).unwrap_or_default()),
             ("-e", self.interface.clone().unwrap_or_default()),
             ("packets (-g, --ttl, --data, ...)", format!("{:?}", self.raw)),
+            ("--proxies", self.proxies.to_string()),
             ("--randomize-hosts", self.randomize_hosts.to_string()),
             ("--shard", self.shard.to_string()),
         ];

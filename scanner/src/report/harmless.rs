@@ -24,6 +24,7 @@ impl<C: Consumer> Consumer for Harmless<C> {
             }
             ScanEvent::Started(start) => self.0.event(ScanEvent::Started(&clean_start(start))),
             ScanEvent::Warning(text) => self.0.event(ScanEvent::Warning(&clean(text))),
+            ScanEvent::Detail(text) => self.0.event(ScanEvent::Detail(&clean(text))),
             ScanEvent::Packet { line } => self.0.event(ScanEvent::Packet { line: &clean(line) }),
             ScanEvent::Connect { at, to, port, result } => {
                 self.0.event(ScanEvent::Connect { at, to, port, result: &clean(result) })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nsock::{Connected, During, Event, Failure, Io};
 
 use super::Scan;
+use super::proxied::{judge_proxied, warning};
 use crate::plan::{Method, Probe, ProbeId, ProbeKind};
 use crate::report::ScanEvent;
 use crate::target::Address;
@@ -99,9 +100,16 @@ impl Scan {
                     icmp.and_then(|icmp| icmp.sender).is_some_and(|sender| self.is_own(sender, to.ip()));
                 judge(Errno::new(errno), during, icmp, by_us)
             }
+            Err(Failure::Proxy(failure)) => {
+                self.conn_text(io, to, port, &failure.to_string());
+                judge_proxied(failure)
+            }
             Err(_) => ConnectOutcome::Silence,
         };
         io.iod_delete(event.iod);
+        if let Some(line) = event.outcome.as_ref().err().and_then(warning) {
+            self.warn_once(line);
+        }
         match outcome {
             ConnectOutcome::Answer(verdict) => self.plan.handle_reply(now, id, verdict),
             ConnectOutcome::Silence => self.plan.handle_timeout(now, id),

@@ -33,6 +33,7 @@ pub enum Reason {
     PortUnreach,
     ProtoResponse,
     ProtoUnreach,
+    ProxyRefused,
     RejectRoute,
     Reset,
     ScriptSet,
@@ -88,6 +89,7 @@ impl Reason {
             Self::PortUnreach => "port-unreach",
             Self::ProtoResponse => "proto-response",
             Self::ProtoUnreach => "proto-unreach",
+            Self::ProxyRefused => "proxy-refused",
             Self::RejectRoute => "reject-route",
             Self::Reset => "reset",
             Self::ScriptSet => "script-set",
@@ -114,7 +116,8 @@ impl Reason {
     }
 
     /// Every reason but those that are local.
-    const OF_THE_NETWORK: [Self; 36] = [
+    const OF_THE_NETWORK: [Self; 37] = [
+        Self::ProxyRefused,
         Self::Abort,
         Self::AddressMaskReply,
         Self::AdminProhibited,
@@ -193,6 +196,7 @@ impl Reason {
             | Self::PermDenied
             | Self::PortUnreach
             | Self::ProtoUnreach
+            | Self::ProxyRefused
             | Self::RejectRoute
             | Self::SourceQuench
             | Self::TimeExceeded

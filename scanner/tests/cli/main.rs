@@ -14,6 +14,7 @@ mod options;
 mod outputs;
 mod pace;
 mod packets;
+mod proxied;
 mod raw;
 mod readers;
 mod same;
