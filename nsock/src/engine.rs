@@ -4,6 +4,7 @@ mod batch;
 mod cancel;
 mod deliver;
 mod iods;
+mod listen;
 mod local;
 mod note;
 mod packets;

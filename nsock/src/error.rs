@@ -36,12 +36,16 @@ pub enum Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum During {
+    /// Taking a connection to a listening socket.
+    Accept,
     /// Binding to the local address that was asked for.
     Bind,
     /// The `connect` call itself: nothing may have left this machine.
     Connect,
     /// The peer's (or a router's) answer to a connect under way.
     Handshake,
+    /// Making a socket listen.
+    Listen,
     /// Formatting the text of a `printf`.
     Format,
     /// Setting a socket option that was asked for.
@@ -92,8 +96,14 @@ pub enum Misuse {
     NotDatagram,
     /// A TLS handshake on what is not a TCP connection.
     NotTcp,
+    /// A read or write on an IOD that listens.
+    Listening,
     /// A read or write on an IOD that has no descriptor.
     NotConnected,
+    /// An accept on an IOD that does not listen.
+    NotListening,
+    /// The end of sending, on what has no such end.
+    NotStream,
     /// A connect to a name without a proxy to look it up, or to what is no name.
     NoName,
     /// A packet read on an IOD that is not a capture.
@@ -209,10 +219,12 @@ impl error::Error for Failure {}
 impl fmt::Display for During {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Accept => f.write_str("accepting a connection"),
             Self::Bind => f.write_str("binding the local address"),
             Self::Connect => f.write_str("starting to connect"),
             Self::Handshake => f.write_str("connecting"),
             Self::Format => f.write_str("formatting"),
+            Self::Listen => f.write_str("listening"),
             Self::Option(option) => write!(f, "setting {option}"),
             Self::Read => f.write_str("reading"),
             Self::Register => f.write_str("watching the descriptor"),
@@ -247,6 +259,9 @@ impl fmt::Display for Misuse {
             Self::Busy => "the IOD has reads or writes pending: start TLS after them",
             Self::NotTcp => "TLS needs a TCP connection",
             Self::NotDatagram => "sendto and batches need a datagram socket: use write on a connection",
+            Self::Listening => "the IOD listens: accept connections, and use theirs",
+            Self::NotListening => "the IOD does not listen",
+            Self::NotStream => "only a stream has an end of sending",
             Self::NotConnected => "the IOD has no descriptor: connect it first",
             Self::NoName => {
                 "only a proxy looks up names, and no odd ones: set a proxy chain, or connect to an address"

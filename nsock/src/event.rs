@@ -27,12 +27,22 @@ pub enum Kind {
     PcapRead = 5,
     /// Waiting for [`Waker::wake`](crate::Waker::wake); nsock has no such event, the number was free.
     Wake = 6,
+    /// Waiting for a connection to a listening IOD; nsock has no such event, the number was free.
+    Accept = 7,
 }
 
 impl Kind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [Self; 7] =
-        [Self::Connect, Self::ConnectSsl, Self::Read, Self::Write, Self::Timer, Self::PcapRead, Self::Wake];
+    pub const ALL: [Self; 8] = [
+        Self::Connect,
+        Self::ConnectSsl,
+        Self::Read,
+        Self::Write,
+        Self::Timer,
+        Self::PcapRead,
+        Self::Wake,
+        Self::Accept,
+    ];
 
     pub(crate) fn is_connect(self) -> bool {
         matches!(self, Self::Connect | Self::ConnectSsl)
@@ -40,7 +50,7 @@ impl Kind {
 
     /// Whether it waits in its IOD's queue of reads. No IOD takes reads of both kinds.
     pub(crate) fn is_read(self) -> bool {
-        matches!(self, Self::Read | Self::PcapRead)
+        matches!(self, Self::Read | Self::PcapRead | Self::Accept)
     }
 }
 
@@ -54,6 +64,7 @@ impl fmt::Display for Kind {
             Self::Timer => "TIMER",
             Self::PcapRead => "READ-PCAP",
             Self::Wake => "WAKE",
+            Self::Accept => "ACCEPT",
         })
     }
 }
@@ -162,6 +173,16 @@ pub struct Connected {
     pub peer: SocketAddr,
 }
 
+/// Somebody has connected to a listening IOD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// The connection, an IOD of its own. Whoever gets it deletes it.
+    pub iod: IodId,
+    /// Who it is from; `None` for a Unix socket.
+    pub peer: Option<SocketAddr>,
+}
+
 /// The ICMP or ICMPv6 message behind a failed connect; see [`SocketOptions::icmp_errors`](crate::SocketOptions).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -216,6 +237,8 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
+    /// Of an accept.
+    Accepted(Accepted),
     /// Of a connect to an internet address, with or without TLS.
     Connected(Connected),
     /// Of a connect to a Unix or vsock socket.
@@ -263,6 +286,10 @@ impl Completion {
 }
 
 impl Output {
+    pub(crate) fn accepted(self) -> Option<Accepted> {
+        if let Self::Accepted(accepted) = self { Some(accepted) } else { None }
+    }
+
     pub(crate) fn connected(self) -> Option<Connected> {
         if let Self::Connected(connected) = self { Some(connected) } else { None }
     }
@@ -296,7 +323,7 @@ mod tests {
     fn eid_is_serial_shifted_by_three_plus_kind() {
         let numbers: Vec<u64> =
             (1..=2).flat_map(|serial| Kind::ALL.map(|kind| EventId::number_of(serial, kind))).collect();
-        assert_eq!(numbers, [8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21, 22]);
+        assert_eq!(numbers, [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]);
         let id = EventId { slot: 0, scope: 0, made: 1, number: 27 };
         assert_eq!((id.serial(), id.to_string().as_str()), (3, "27"));
     }

@@ -1,5 +1,6 @@
 //! Everything a handler may do: the requests of nsock, typed.
 
+mod listen;
 mod packets;
 mod proxied;
 #[cfg(feature = "tls")]

@@ -161,7 +161,7 @@ impl Iod {
     pub(crate) fn queue(&self, kind: Kind) -> Queue {
         match kind {
             Kind::Connect | Kind::ConnectSsl => self.connects,
-            Kind::Read | Kind::PcapRead => self.reads,
+            Kind::Read | Kind::PcapRead | Kind::Accept => self.reads,
             Kind::Write => self.writes,
             Kind::Timer | Kind::Wake => Queue::EMPTY,
         }
@@ -170,7 +170,7 @@ impl Iod {
     pub(crate) fn queue_mut(&mut self, kind: Kind) -> Option<&mut Queue> {
         match kind {
             Kind::Connect | Kind::ConnectSsl => Some(&mut self.connects),
-            Kind::Read | Kind::PcapRead => Some(&mut self.reads),
+            Kind::Read | Kind::PcapRead | Kind::Accept => Some(&mut self.reads),
             Kind::Write => Some(&mut self.writes),
             Kind::Timer | Kind::Wake => None,
         }
@@ -187,6 +187,7 @@ impl Iod {
                         || self.read_failure.is_some()
                         || !self.unread.is_empty()
                         || self.transport.as_ref().is_some_and(Transport::has_packets)
+                        || self.transport.as_ref().is_some_and(Transport::has_connection)
                 }
                 Link::Failed { .. } => true,
                 Link::Idle | Link::Connecting | Link::Tunneling | Link::Handshaking => false,

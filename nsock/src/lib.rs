@@ -113,7 +113,20 @@
 //! proxies. Nothing goes around it: datagrams and raw packets are refused, and names are looked up by the proxies, through
 //! [`Io::connect_tcp_host`]. [`ProxyFailure`] says which proxy it was, and whether it speaks of the target.
 //!
+//! # Being connected to
+//!
+//! [`Io::listen_tcp`] and [`Io::listen_unixsock`] have an IOD listen, [`Io::accept`] takes connections, and
+//! [`Io::shutdown_write`] ends one direction after the writes before it.
+//!
+//! # Straight-line code
+//!
+//! With the feature `async` the module `tasks` has every request as a future and repeated ones as streams, over the same
+//! engine.
+//!
 //! # Where it differs from nsock
+//!
+//! The page `parity` has each of nsock's functions and what there is in its place.
+//!
 //!
 //! Queued writes keep their order (nsock reverses them). Handlers of cancelled events and of requests that fail at once
 //! run from the loop. Datagrams keep their boundaries up to 64 KiB, an empty one is not the end, and its sender is in
@@ -140,6 +153,8 @@ mod request;
 mod slots;
 mod socket;
 mod sys;
+#[cfg(feature = "async")]
+pub mod tasks;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
@@ -149,13 +164,17 @@ mod tls_error;
 pub mod trace;
 mod transport;
 
+#[cfg(doc)]
+#[doc = include_str!("parity.md")]
+pub mod parity {}
+
 pub use backend::Waker;
 pub use capture::PcapError;
 pub use engine::{Engine, Notice};
 pub use error::{During, Error, Failure, Fault, Misuse, SocketOption};
 pub use event::{
-    Alarm, Completion, Connected, End, Event, EventId, IcmpError, IodId, Kind, Output, Received, ScopeId,
-    Sent,
+    Accepted, Alarm, Completion, Connected, End, Event, EventId, IcmpError, IodId, Kind, Output, Received,
+    ScopeId, Sent,
 };
 pub use io::Io;
 pub use observe::{EventReport, IodReport, IodState, Report, Waiting};

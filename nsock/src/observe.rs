@@ -99,6 +99,8 @@ pub struct EventReport {
 pub enum Waiting {
     /// The answer to a connect.
     Answer,
+    /// Somebody to connect.
+    Connection,
     /// Data from the peer.
     Data {
         /// What would satisfy it.
@@ -195,6 +197,8 @@ fn waiting(op: &Op) -> Waiting {
             let sent = batch.next.checked_sub(1).map_or(0, |last| batch.ends[last].1);
             Waiting::Room { left: batch.data.len() - sent }
         }
+        Stage::Waiting(Task::Accept) => Waiting::Connection,
+        Stage::Waiting(Task::Shutdown) => Waiting::Room { left: 0 },
         Stage::Waiting(Task::Timer) => Waiting::Time,
         Stage::Waiting(Task::Wake) => Waiting::Wake,
     }
@@ -277,6 +281,7 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer => f.write_str("the peer's answer"),
+            Self::Connection => f.write_str("a connection"),
             Self::Data { until, gathered } => write!(f, "{until}, {gathered} bytes so far"),
             Self::Delivery => f.write_str("its handler to be called"),
             Self::Packet => f.write_str("a packet"),

@@ -61,6 +61,8 @@ pub(crate) enum Task {
     Write(Writing),
     Packet,
     ReadBatch,
+    Accept,
+    Shutdown,
     SendBatch(Box<Batch>),
     Timer,
     Wake,

@@ -122,6 +122,16 @@ pub enum Request<'a> {
         /// The IOD, a datagram socket.
         iod: IodId,
     },
+    /// Take the next connection to a listening IOD.
+    Accept {
+        /// The IOD.
+        iod: IodId,
+    },
+    /// Send no more, when all writes asked for before are done.
+    Shutdown {
+        /// The IOD, a stream.
+        iod: IodId,
+    },
     /// Send many datagrams. Those that cannot be sent at once are copied.
     SendBatch {
         /// The IOD, a datagram socket.
@@ -159,9 +169,12 @@ impl Request<'_> {
                 Kind::ConnectSsl
             }
             Self::Read { .. } | Self::ReadBatch { .. } => Kind::Read,
-            Self::Write { .. } | Self::Printf { .. } | Self::Sendto { .. } | Self::SendBatch { .. } => {
-                Kind::Write
-            }
+            Self::Write { .. }
+            | Self::Printf { .. }
+            | Self::Sendto { .. }
+            | Self::SendBatch { .. }
+            | Self::Shutdown { .. } => Kind::Write,
+            Self::Accept { .. } => Kind::Accept,
             Self::PcapRead { .. } => Kind::PcapRead,
             Self::Timer => Kind::Timer,
             Self::Wake => Kind::Wake,
@@ -180,6 +193,8 @@ impl Request<'_> {
             | Self::Sendto { iod, .. }
             | Self::PcapRead { iod }
             | Self::ReadBatch { iod }
+            | Self::Accept { iod }
+            | Self::Shutdown { iod }
             | Self::SendBatch { iod, .. } => Some(iod),
             #[cfg(feature = "vsock")]
             Self::ConnectVsock { iod, .. } => Some(iod),
@@ -226,6 +241,8 @@ impl Request<'_> {
                 datagrams: batch.len(),
                 bytes: batch.iter().map(|datagram| datagram.data.len()).sum(),
             },
+            Self::Accept { .. } => Asked::Accept,
+            Self::Shutdown { .. } => Asked::Shutdown,
             Self::Timer => Asked::Timer,
             Self::Wake => Asked::Wake,
         }

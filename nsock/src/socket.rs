@@ -125,6 +125,38 @@ pub(crate) fn connect_vsock(cid: u32, port: u32, flavor: Flavor) -> Result<(Sock
     }
 }
 
+/// Connections that wait to be accepted: the system's own bound, or less if that is lower (listen(2)).
+const BACKLOG: i32 = 4_096;
+
+/// Makes a TCP socket that listens. The address may be in use by connections of an earlier listener.
+pub(crate) fn listen(local: SocketAddr, options: &SocketOptions) -> Result<Socket, SetupError> {
+    let failed = |during| move |error| SetupError { during, error };
+    let socket = Socket::new_raw(Domain::for_address(local), Type::STREAM.nonblocking().cloexec(), None)
+        .map_err(failed(During::Socket))?;
+    let option = |option| failed(During::Option(option));
+    socket.set_reuse_address(true).map_err(option(SocketOption::ReuseAddr))?;
+    if let Some(device) = &options.device {
+        socket.bind_device(Some(device.as_bytes())).map_err(option(SocketOption::BindToDevice))?;
+    }
+    socket.bind(&SockAddr::from(local)).map_err(failed(During::Bind))?;
+    socket.listen(BACKLOG).map_err(failed(During::Listen))?;
+    Ok(socket)
+}
+
+/// Makes a socket in the file system that listens.
+pub(crate) fn listen_unix(path: &Path) -> Result<Socket, SetupError> {
+    let failed = |during| move |error| SetupError { during, error };
+    let address = SockAddr::unix(path).map_err(|_| SetupError {
+        during: During::Bind,
+        error: io::Error::from_raw_os_error(libc::ENAMETOOLONG),
+    })?;
+    let socket = Socket::new_raw(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
+        .map_err(failed(During::Socket))?;
+    socket.bind(&address).map_err(failed(During::Bind))?;
+    socket.listen(BACKLOG).map_err(failed(During::Listen))?;
+    Ok(socket)
+}
+
 /// Connects a new socket to one in the file system, without waiting: a full backlog fails with `EAGAIN`.
 pub(crate) fn connect_unix(path: &Path, flavor: Flavor) -> Result<Socket, SetupError> {
     let kind = match flavor {

@@ -80,6 +80,8 @@ pub enum Step {
     IodDelete,
     /// An unconnected UDP socket was made for an IOD.
     SetupUdp,
+    /// An IOD listens.
+    Listening,
     /// A capture is about to be opened; the payload is the text of its filter.
     PcapRequested {
         /// On this device.
@@ -262,6 +264,10 @@ pub enum Asked {
         /// With so many bytes together.
         bytes: usize,
     },
+    /// `accept`.
+    Accept,
+    /// `shutdown_write`.
+    Shutdown,
     /// `timer_create`.
     Timer,
     /// `wake_wait`.
@@ -333,6 +339,7 @@ impl Record<'_> {
             Step::IodNew
             | Step::IodDelete
             | Step::SetupUdp
+            | Step::Listening
             | Step::PcapRequested { .. }
             | Step::PcapOpened { .. }
             | Step::Request { .. }
@@ -420,7 +427,7 @@ fn target(record: &Record<'_>) -> &'static str {
         (Step::LoopStarted { .. } | Step::Turn | Step::WaitFailed { .. } | Step::Ready { .. }, _) => {
             "nsock::turn"
         }
-        (_, Some(Kind::Connect | Kind::ConnectSsl)) => "nsock::connect",
+        (_, Some(Kind::Connect | Kind::ConnectSsl | Kind::Accept)) => "nsock::connect",
         (_, Some(Kind::Read)) => "nsock::read",
         (_, Some(Kind::PcapRead)) => "nsock::pcap",
         (Step::PcapRequested { .. } | Step::PcapOpened { .. } | Step::PcapFailed { .. }, _) => "nsock::pcap",

@@ -6,7 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketType, recv, recvfrom, send, sendto};
+use rustix::net::{
+    RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, recv, recvfrom, send,
+    sendto,
+};
 use socket2::Socket;
 
 use crate::capture::Capture;
@@ -27,10 +30,29 @@ pub(crate) enum Transport {
     /// A pipe or a terminal. It may be in blocking mode, and that is the caller's business: the system is asked
     /// before every call.
     Descriptor(OwnedFd),
+    /// A socket that others connect to.
+    Listener(Box<Listener>),
     /// A capture of packets, which has calls of its own.
     Packets(Box<Capture>),
     /// A file, which no readiness queue takes because it is always ready.
     File(OwnedFd),
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) fd: OwnedFd,
+    /// A connection that was taken for an accept which was then cancelled.
+    pub(crate) unclaimed: Option<(OwnedFd, Option<SocketAddr>)>,
+}
+
+impl Listener {
+    /// Takes a connection; `WouldBlock` when there is none.
+    pub(crate) fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (connection, from) = acceptfrom_with(&self.fd, flags)?;
+        Ok((connection, from.and_then(|from| SocketAddr::try_from(from).ok())))
+    }
 }
 
 impl Transport {
@@ -59,12 +81,17 @@ impl Transport {
             | Self::Sequenced(fd)
             | Self::Descriptor(fd)
             | Self::File(fd) => Self::File(fd),
-            Self::Packets(_) => self,
+            Self::Packets(_) | Self::Listener(_) => self,
         }
     }
 
     pub(crate) fn is_datagram(&self) -> bool {
         matches!(self, Self::Datagram(_) | Self::Sequenced(_))
+    }
+
+    /// Whether a connection may be waiting that needs no system call.
+    pub(crate) fn has_connection(&self) -> bool {
+        matches!(self, Self::Listener(listener) if listener.unclaimed.is_some())
     }
 
     /// Whether receiving no bytes is an empty datagram and not the end.
@@ -104,7 +131,7 @@ impl Transport {
                 Ok((rustix::io::read(fd, buffer)?, None))
             }
             Self::File(fd) => Ok((rustix::io::read(fd, buffer)?, None)),
-            Self::Packets(_) => Err(Errno::OPNOTSUPP.into()),
+            Self::Packets(_) | Self::Listener(_) => Err(Errno::OPNOTSUPP.into()),
         }
     }
 
@@ -121,7 +148,7 @@ impl Transport {
                 rustix::io::write(fd, &data[..data.len().min(DESCRIPTOR_WRITE_MAX)])?
             }
             (Self::File(fd), _) => rustix::io::write(fd, data)?,
-            (Self::Packets(_), _) => return Err(Errno::OPNOTSUPP.into()),
+            (Self::Packets(_) | Self::Listener(_), _) => return Err(Errno::OPNOTSUPP.into()),
         })
     }
 }
@@ -134,6 +161,7 @@ impl AsFd for Transport {
             | Self::Sequenced(fd)
             | Self::Descriptor(fd)
             | Self::File(fd) => fd.as_fd(),
+            Self::Listener(listener) => listener.fd.as_fd(),
             Self::Packets(capture) => capture.as_fd(),
         }
     }

@@ -1,6 +1,7 @@
 //! Every example runs, against the kit's servers, and shows what it promises.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -173,8 +174,7 @@ fn proxy_get_speaks_tls_with_the_target() {
         Command::new(path_of("proxy_get")).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     // The server says what it hears, so the page is the request; it does not end by itself.
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
-        .unwrap();
+    BufRead::read_line(&mut BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(line, "GET / HTTP/1.0\r\n");
@@ -275,4 +275,41 @@ fn rdns_shows_the_name_of_each_address() {
         assert_eq!((&line["ttl"], &line["tries"]), (&3_600.into(), &1.into()));
     }
     assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn echo_server_answers_everybody_and_sees_them_off() {
+    let mut server = Command::new(path_of("echo_server")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let first = lines.next().unwrap();
+    let address = first.strip_prefix("listening at ").unwrap();
+    let mut visitors: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for (visitor, word) in visitors.iter_mut().zip(["one", "two", "three"]) {
+        visitor.write_all(word.as_bytes()).unwrap();
+        visitor.shutdown(Shutdown::Write).unwrap();
+        let mut echo = String::new();
+        visitor.read_to_string(&mut echo).unwrap();
+        assert_eq!(echo, word);
+    }
+    let told: Vec<String> = lines.by_ref().take(6).collect();
+    assert_eq!(told.iter().filter(|line| line.contains(" came, ")).count(), 3, "{told:?}");
+    let left = "left: it has said everything; 5 bytes in, 5 out";
+    assert!(told.iter().any(|line| line.ends_with(left)), "{told:?}");
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn async_probe_tells_first_lines_and_whose_fault_a_failure_is() {
+    let eager = TcpScript::start(vec![Step::Send(b"220 hi there\r\n".to_vec()), Step::Close]).unwrap();
+    let steps = vec![Step::ReceiveLine, Step::Send(b"HTTP/1.0 200 OK\r\n\r\n".to_vec()), Step::Close];
+    let shy = TcpScript::start(steps).unwrap();
+    let closed = closed_port().unwrap();
+    let addresses = [eager.address(), shy.address(), closed.address()];
+    let shown = stdout(&example("async_probe", &addresses.map(|address| address.to_string())));
+    let expected = format!(
+        "{}: 220 hi there\n{}: HTTP/1.0 200 OK\n{}: connecting: Connection refused (111) (Peer fault)\n",
+        addresses[0], addresses[1], addresses[2]
+    );
+    assert_eq!(shown, expected);
 }

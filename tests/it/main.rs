@@ -14,18 +14,23 @@ mod filters;
 #[cfg(test)]
 mod found_by_the_model;
 mod introspection;
+mod listening;
 mod lying_dns;
 mod misuse;
 #[cfg(test)]
 mod model;
 mod name_servers;
 mod packets;
+mod parity;
 mod proxies;
 mod rdns;
 mod reading;
+mod reports;
 mod stdin;
+mod suite;
 mod support;
 mod sys;
+mod tasks;
 mod tidy;
 mod tls;
 #[cfg(test)]

@@ -82,7 +82,7 @@ fn early_bytes_of_the_target_go_to_the_first_read() {
 
 /// nmap/nmap#176: the chain was ignored by IODs made before it was set.
 #[test]
-fn bug_176_the_chain_counts_that_is_set_when_the_connect_is_asked_for() {
+fn nmap_176_the_chain_counts_that_is_set_when_the_connect_is_asked_for() {
     let proxy = http_proxy(vec![Step::Send(THROUGH.to_vec()), Step::Stall]);
     let echo = TcpEcho::start().unwrap();
     let (mut pool, mut seen) = (Pool::new().unwrap(), Seen::default());

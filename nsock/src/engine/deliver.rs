@@ -104,7 +104,7 @@ impl Engine {
                 }
                 Ok(Output::Packet(packet)) => (&[], Callback::Success { bytes: packet.bytes.len() }),
                 Ok(Output::Sent(sent)) => (&[], Callback::Success { bytes: sent.bytes }),
-                Ok(Output::Connected(_) | Output::ConnectedUnix | Output::Alarm) => {
+                Ok(Output::Accepted(_) | Output::Connected(_) | Output::ConnectedUnix | Output::Alarm) => {
                     (&[], Callback::Success { bytes: 0 })
                 }
                 Err(failure) => (&[], Callback::Failed(*failure)),

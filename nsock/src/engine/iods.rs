@@ -24,7 +24,7 @@ impl Engine {
         id
     }
 
-    fn add_iod(&mut self, place: &'static Location<'static>) -> IodId {
+    pub(super) fn add_iod(&mut self, place: &'static Location<'static>) -> IodId {
         self.read_clock();
         let since = self.nanos(self.now);
         let serials = &mut self.scopes[usize::from(self.scope)];

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::batch::{receive_other, send_waiting};
+use super::listen::{is_shutdown, shut_down};
 use super::proxied::end_tunnel;
 use super::transfer::{gather, send};
 use super::{DELIVERIES_PER_TURN_MAX, Engine};
@@ -209,6 +210,9 @@ impl Engine {
         let slot = iod.queue(Kind::Read).head;
         let Some(op) = ops.at_mut(slot) else { return };
         let event = op.id;
+        if op.kind == Kind::Accept {
+            return self.try_accept(id, slot);
+        }
         if op.reading().is_none() {
             let bytes_read = iod.bytes_read;
             let outcome = match iod.failure_behind_connect() {
@@ -264,6 +268,17 @@ impl Engine {
                 }
                 None => false,
             };
+        }
+        if is_shutdown(op) {
+            let outcome = match iod.failure_behind_connect() {
+                Some(failure) => Some(Err(failure)),
+                None => shut_down(iod),
+            };
+            let ended = outcome.is_some();
+            if let Some(outcome) = outcome {
+                self.finish(slot, outcome);
+            }
+            return ended;
         }
         let datagrams = usize::from(iod.transport.as_ref().is_some_and(Transport::is_datagram));
         let Some(writing) = op.writing() else { return false };

@@ -50,6 +50,8 @@ impl Engine {
                 Err(misuse) => Some(Err(Failure::Misuse(misuse))),
             },
             Request::SendBatch { iod, batch } => self.start_send_batch(id, iod, batch),
+            Request::Accept { iod } => self.start_accept(id, iod),
+            Request::Shutdown { iod } => self.start_shutdown(id, iod),
             Request::Timer => None,
             Request::Wake => self.start_wake(id),
         };
@@ -119,6 +121,8 @@ impl Engine {
             Request::Write { .. } | Request::Printf { .. } => Task::Write(Writing::new(None)),
             Request::Sendto { to, .. } => Task::Write(Writing::new(Some(to))),
             Request::PcapRead { .. } => Task::Packet,
+            Request::Accept { .. } => Task::Accept,
+            Request::Shutdown { .. } => Task::Shutdown,
             Request::ReadBatch { .. } => Task::ReadBatch,
             Request::SendBatch { .. } => Task::SendBatch(Box::default()),
             Request::Timer => Task::Timer,
@@ -230,8 +234,10 @@ impl Engine {
         if iod.link == Link::Idle {
             return Some(Err(Failure::Misuse(Misuse::NotConnected)));
         }
-        if let Some(Transport::Packets(_)) = iod.transport {
-            return Some(Err(Failure::Misuse(Misuse::Packets)));
+        match iod.transport {
+            Some(Transport::Packets(_)) => return Some(Err(Failure::Misuse(Misuse::Packets))),
+            Some(Transport::Listener(_)) => return Some(Err(Failure::Misuse(Misuse::Listening))),
+            _ => {}
         }
         let look = iod.may_read();
         self.enqueue(id, iod_id);
@@ -255,6 +261,7 @@ impl Engine {
         match (iod.link, &iod.transport) {
             (Link::Idle, _) => return Some(Err(Failure::Misuse(Misuse::NotConnected))),
             (_, Some(Transport::Packets(_))) => return Some(Err(Failure::Misuse(Misuse::Packets))),
+            (_, Some(Transport::Listener(_))) => return Some(Err(Failure::Misuse(Misuse::Listening))),
             (_, Some(transport)) if to.is_some() && !transport.is_datagram() => {
                 return Some(Err(Failure::Misuse(Misuse::NotDatagram)));
             }

@@ -84,6 +84,7 @@ impl fmt::Display for ClassicText<'_> {
             Step::IodNew => write!(f, "nsock_iod_new2(): nsock_iod_new (IOD #{iod})"),
             Step::IodDelete => write!(f, "nsock_iod_delete(): nsock_iod_delete (IOD #{iod})"),
             Step::SetupUdp => write!(f, "nsock_setup_udp(): UDP unconnected socket (IOD #{iod})"),
+            Step::Listening => write!(f, "nsock_listen(): Listening (IOD #{iod})"),
             Step::PcapRequested { device, promiscuous, snaplen } => write!(
                 f,
                 "nsock_pcap_open(): PCAP requested on device '{device}' with berkeley filter '{}' \
@@ -245,6 +246,15 @@ impl ClassicText<'_> {
                 f,
                 "nsock_send_batch(): Send request for {datagrams} datagrams of {bytes} bytes to IOD #{iod} EID {event}"
             ),
+            Asked::Accept => {
+                write!(f, "nsock_accept(): Accept request from IOD #{iod} (timeout: {limit}ms) EID {event}")
+            }
+            Asked::Shutdown => {
+                write!(
+                    f,
+                    "nsock_shutdown_write(): End of writes requested on IOD #{iod} [{peer}] EID {event}"
+                )
+            }
             Asked::Timer => {
                 write!(f, "nsock_timer_create(): Timer created - {limit}ms from now.  EID {event}")
             }

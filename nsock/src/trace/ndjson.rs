@@ -75,6 +75,7 @@ fn detail(step: Step, mut put: impl FnMut(&str, Value)) {
         | Step::IodDelete
         | Step::Released
         | Step::SetupUdp
+        | Step::Listening
         | Step::TimerFired
         | Step::Turn => {}
         Step::Request { asked, limit } => {
@@ -148,6 +149,7 @@ fn step_name(step: Step) -> &'static str {
         Step::Request { .. } => "request",
         Step::SetupFailed { .. } => "setup_failed",
         Step::SetupUdp => "setup_udp",
+        Step::Listening => "listen",
         Step::TimerFired => "timer",
         Step::TlsFailed { .. } => "tls_failed",
         Step::Turn => "turn",
@@ -230,6 +232,8 @@ fn request(asked: Asked, put: &mut impl FnMut(&str, Value)) {
             put("datagrams", datagrams.into());
             put("bytes", bytes.into());
         }
+        Asked::Accept => call("accept"),
+        Asked::Shutdown => call("shutdown_write"),
         Asked::Timer => call("timer_create"),
         Asked::Wake => call("wake_wait"),
     }
