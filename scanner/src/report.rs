@@ -5,8 +5,10 @@ mod grepable;
 mod harmless;
 mod ndjson;
 mod normal;
+mod phases;
 mod results;
 mod status_line;
+mod summary;
 mod table;
 mod xml;
 
@@ -19,9 +21,11 @@ pub use document::{Document, Forward, Seekable};
 pub use grepable::Grepable;
 pub use harmless::Harmless;
 pub use ndjson::{FORM, Ndjson, fingerprint};
-pub use normal::{Destination, Normal, Style, phase_name};
+pub use normal::{Destination, Normal, Style};
+pub use phases::phase_name;
 pub use results::{PortResult, PortResults};
 pub use status_line::StatusLine;
+pub use summary::{Cut, PacketCounts, Summary};
 pub use table::{Fold, align, port_table};
 pub use xml::Xml;
 
@@ -33,7 +37,7 @@ use crate::progress::Progress;
 use crate::target::Address;
 use crate::technique::Technique;
 use crate::vendors;
-use crate::verdict::{Errno, Verdict};
+use crate::verdict::Verdict;
 
 /// Something that happened in a scan, as its consumers get to see it.
 #[derive(Debug, Clone, Copy)]
@@ -333,65 +337,6 @@ impl HostReport {
     pub fn ip(&self) -> IpAddr {
         self.address.ip()
     }
-}
-
-/// What is said at the end.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Hosts scanned.
-    pub hosts: u64,
-    /// Those of them that are up.
-    pub hosts_up: u64,
-    /// How long the scan took.
-    pub elapsed: Duration,
-    /// Wall-clock time, as files show it.
-    pub file_time: String,
-    /// The same, in seconds since 1970.
-    pub epoch: u64,
-    /// How often each error of this machine kept a probe from being sent.
-    pub local_troubles: Vec<(Errno, u64)>,
-    /// Ports and hosts left unknown because of them.
-    pub unknown: u64,
-    /// What went over the wire, if the scan made packets of its own.
-    pub packets: Option<PacketCounts>,
-    /// Whether a host that answered no probe may only be hiding.
-    pub may_be_hiding: bool,
-    /// Whether the scan was cut short, and by what.
-    pub cut: Cut,
-    /// Probes sent, retransmissions included.
-    pub probes_sent: u64,
-    /// Whether the words for local trouble are to be shown even though all of it was overcome.
-    pub tell_overcome_trouble: bool,
-}
-
-/// What cut a scan short.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cut {
-    /// Nothing: it went to its end.
-    #[default]
-    Not,
-    /// The user, by a signal.
-    Interrupted,
-    /// The time it was given (`--max-runtime`).
-    OutOfTime,
-}
-
-/// Packets of the scan's own making and the answers to them; bytes from the IP or ARP header on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PacketCounts {
-    /// Packets sent.
-    pub sent: u64,
-    /// Bytes sent.
-    pub sent_bytes: u64,
-    /// Packets received.
-    pub received: u64,
-    /// Bytes received.
-    pub received_bytes: u64,
-    /// Packets that the kernel had no room to keep for us.
-    pub dropped: u64,
 }
 
 /// Takes events in the order they happen.

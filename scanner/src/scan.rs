@@ -6,7 +6,9 @@
 
 mod earlier;
 mod events;
+mod hosts;
 mod names;
+mod options;
 mod phases;
 mod probes;
 mod proxied;
@@ -17,128 +19,25 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use foldhash::HashMap;
 use nsock::{EventId, Io, IodId, Pool};
 
-use crate::packet::line::Format;
-use crate::plan::{Driver, Ending, HostId, HostStart, HostStatus, Next, Plan, ProbeId, Settings, Statistics};
-use crate::ports::Ports;
+use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Statistics};
 use crate::report::{Consumer, Cut, HostReport, Levels, ScanEvent, Summary, Sweep, epoch};
-use crate::target::{Address, TargetSet, Walk};
-use crate::technique::Technique;
-use crate::tracing::SIGNALS;
-use crate::verdict::{Errno, Reason};
+use crate::target::{TargetSet, Walk};
+use crate::verdict::Errno;
 
 pub use earlier::{Earlier, EarlierHost};
 pub use names::{NameService, SystemNames};
+pub use options::{Course, GROUP_MAX, Lookup, Options, Presumed};
 pub use raw::{Raw, RawError, RawSetup};
 
 use status::Watcher;
 
-/// Hosts of a group, where the scan goes group by group.
-pub const GROUP_MAX: usize = 4096;
-
-/// So often consumers are told that time passes.
-const TICK: Duration = Duration::from_millis(250);
-
-/// Which hosts count as up without being asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Presumed {
-    /// None.
-    Nobody,
-    /// Addresses of this machine: there is nothing to find out. Only a privileged scan says so, as Nmap does.
-    Ourselves,
-    /// Everybody (`-Pn`).
-    Everybody,
-}
-
-/// How the scan goes about its parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Course {
-    /// Group by group, one part after the other.
-    Phased,
-    /// Everything as soon as it can be.
-    Overlapped,
-}
-
 /// Warnings of one scan that are told apart; a proxy may word each of its troubles differently.
 const WARNINGS_MAX: usize = 16;
-
-/// Whose names are looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Lookup {
-    /// Nobody's (`-n`).
-    Nobody,
-    /// Those of hosts that are up.
-    HostsUp,
-    /// Everybody's (`-R`).
-    Everybody,
-}
-
-/// What a scan is told before it starts.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// How fast to scan, and how to find hosts; ports and what silence means follow from the technique at hand.
-    pub settings: Settings,
-    /// The techniques of the port scan, one after the other; none: hosts are only looked for.
-    pub techniques: Vec<Technique>,
-    /// The ports, by protocol.
-    pub ports: Ports,
-    /// Whether hosts are only listed (`-sL`).
-    pub list_only: bool,
-    /// Descriptors that probes may use.
-    pub descriptors: usize,
-    /// Which hosts are not asked whether they are there.
-    pub presumed: Presumed,
-    /// Group by group, or not.
-    pub course: Course,
-    /// Whose names are looked up.
-    pub lookup: Lookup,
-    /// Whether consumers are told that time passes.
-    pub ticks: bool,
-    /// The form of the packet trace, if one is asked for by a key.
-    pub trace_format: Format,
-    /// Whether `CONN` lines are wanted.
-    pub trace_connects: bool,
-    /// Whether local trouble is told even if all of it was overcome.
-    pub tell_overcome_trouble: bool,
-    /// Hosts of a group, where the scan goes group by group.
-    pub group_max: usize,
-    /// When the scan ends by itself, with what is known by then.
-    pub runtime_max: Option<Duration>,
-    /// When the program was started.
-    pub started: Instant,
-}
-
-impl Options {
-    /// The defaults for these settings.
-    #[must_use]
-    pub fn new(settings: Settings, descriptors: usize, started: Instant) -> Self {
-        Self {
-            settings,
-            techniques: vec![Technique::Connect],
-            ports: Ports::new(),
-            list_only: false,
-            descriptors,
-            presumed: Presumed::Nobody,
-            course: Course::Overlapped,
-            lookup: Lookup::Nobody,
-            ticks: false,
-            trace_format: Format::Classic,
-            trace_connects: false,
-            tell_overcome_trouble: false,
-            group_max: GROUP_MAX,
-            runtime_max: None,
-            started,
-        }
-    }
-}
 
 /// A host of the scan, by its place in the order given.
 type Index = u64;
@@ -307,31 +206,6 @@ impl Scan {
         Ok(())
     }
 
-    /// Tells every now and then that time passes.
-    fn begin_ticks(&mut self, io: &mut Io<Self>) {
-        let scope = *self.quiet.get_or_insert_with(|| io.scope(SIGNALS));
-        let tick = io.with_scope(scope, |io| {
-            io.timer_create(TICK, |scan: &mut Self, io, _| {
-                scan.tell(ScanEvent::Tick);
-                if scan.stage != Stage::Over {
-                    scan.watch(io.now());
-                }
-                scan.begin_ticks(io);
-                scan.stop_if_unheard(io);
-            })
-        });
-        self.tick = Some(tick);
-    }
-
-    /// Where nobody takes the results any more there is nothing to scan for.
-    fn stop_if_unheard(&mut self, io: &mut Io<Self>) -> bool {
-        let stops = self.unheard && self.stage != Stage::Over;
-        if stops {
-            self.stop(io, Cut::Interrupted);
-        }
-        stops
-    }
-
     /// Cuts the scan short: nothing more is sent, and what is known is reported.
     pub fn stop(&mut self, io: &mut Io<Self>, cut: Cut) {
         self.stage = Stage::Over;
@@ -420,86 +294,6 @@ impl Scan {
             self.warned.insert(line);
         }
     }
-
-    // ---- Hosts --------------------------------------------------------------------------------------------------
-
-    fn add_host(&mut self, address: Address, now: Instant) -> Index {
-        let index = self.next_index;
-        self.next_index += 1;
-        let mut report = HostReport::new(address);
-        if let Some(given) = self.targets.given_name(address) {
-            report.given_name = Some(given.name.to_string());
-            report.other_addresses = given.other_addresses.clone();
-        }
-        if let Some(earlier) = self.earlier.partial.get(&address) {
-            report.ports = earlier.results.clone();
-            report.status = earlier.up.map(|proof| (HostStatus::Up, proof));
-        }
-        report.epoch = epoch();
-        report.scanned_at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
-        let host = Host { report, name: Name::NotAsked, asking: Vec::new(), since: now, finished: false };
-        self.hosts.insert(index, host);
-        self.unreported.push_back(index);
-        index
-    }
-
-    fn start_of(&mut self, index: Index) -> HostStart {
-        let start = self.usual_start_of(index);
-        self.start_again(index, start)
-    }
-
-    fn usual_start_of(&mut self, index: Index) -> HostStart {
-        let address = self.hosts.get(&index).map(|host| host.report.address);
-        if let (Some(raw), Some(address)) = (&mut self.raw, address) {
-            let packets = self.options.techniques.iter().any(|technique| technique.is_raw());
-            return raw.start_of(address, self.options.presumed, packets);
-        }
-        let ip = address.map(Address::ip);
-        match self.options.presumed {
-            Presumed::Everybody => HostStart::Up(Reason::UserSet),
-            Presumed::Ourselves if ip.is_some_and(|ip| ip.is_loopback()) => {
-                HostStart::Up(Reason::LocalhostResponse)
-            }
-            _ => HostStart::Discover,
-        }
-    }
-
-    fn enter(&mut self, index: Index, start: HostStart, now: Instant) {
-        let Some(host) = self.hosts.get(&index) else { return };
-        let address = host.report.address;
-        let known = self.known_ports(address);
-        let id = match known.is_empty() {
-            true => self.plan.add_host(now, address.ip(), start),
-            false => self.plan.add_host_again(now, address.ip(), start, known),
-        };
-        if let Some(raw) = &mut self.raw {
-            raw.host_entered(address, id);
-        }
-        self.indices.insert(id, index);
-    }
-
-    fn host_mut(&mut self, id: HostId) -> Option<&mut Host> {
-        self.hosts.get_mut(self.indices.get(&id)?)
-    }
-
-    /// Reports finished hosts in the order given, as far as their names are settled.
-    fn report_finished(&mut self) {
-        while let Some(index) = self.unreported.front().copied() {
-            if !self.hosts.get(&index).is_some_and(|host| host.finished && host.name != Name::Asked) {
-                return;
-            }
-            self.unreported.pop_front();
-            let Some(host) = self.hosts.remove(&index) else { continue };
-            if let Some(raw) = &mut self.raw {
-                raw.host_left(host.report.ip());
-            }
-            self.summary.hosts += 1;
-            self.summary.hosts_up += u64::from(host.report.is_up());
-            self.tell(ScanEvent::Host(&host.report));
-        }
-    }
-
-    // ---- The plan -----------------------------------------------------------------------------------------------
 
     /// Does what the plan wants done until it wants to wait.
     fn pump(&mut self, io: &mut Io<Self>) {

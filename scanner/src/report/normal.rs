@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::time::Duration;
 
+use super::phases::{phase_completed, phase_started};
 use super::table::reason;
-use super::{
-    Consumer, Cut, Fold, HostReport, PacketCounts, Phase, ScanEvent, Start, Summary, Telling, port_table,
-};
+use super::{Consumer, Cut, Fold, HostReport, PacketCounts, ScanEvent, Start, Summary, Telling, port_table};
 use crate::plan::{AnswerLimits, Ending, HostStatus};
 use crate::verdict::PortState;
 
@@ -133,47 +131,6 @@ fn banner(start: &Start, destination: Destination, style: Style) -> String {
         let _ = writeln!(text, "Probe order: repeat it with --seed {}", start.seed);
     }
     text
-}
-
-/// The name of a part in progress lines.
-#[must_use]
-pub fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Discovery(sweep) => sweep.title(),
-        Phase::Names => "Parallel DNS resolution",
-        Phase::Ports(technique) => technique.title(),
-    }
-}
-
-fn phase_started(phase: Phase, hosts: usize, only: Option<&HostReport>, probes: usize) -> String {
-    let (name, time) = (phase_name(phase), local_minute());
-    let s = |count: usize| if count == 1 { "" } else { "s" };
-    if phase == Phase::Names {
-        return format!("Initiating {name} of {hosts} host{}. at {time}\n", s(hosts));
-    }
-    let what = match only {
-        Some(host) => format!("{} [{probes} port{}]", host.title(), s(probes)),
-        None => format!("{hosts} hosts [{probes} port{}/host]", s(probes)),
-    };
-    format!("Initiating {name} at {time}\nScanning {what}\n")
-}
-
-fn phase_completed(phase: Phase, elapsed: Duration, total: usize) -> String {
-    let (name, time, seconds) = (phase_name(phase), local_minute(), elapsed.as_secs_f64());
-    let s = if total == 1 { "" } else { "s" };
-    match phase {
-        Phase::Names => format!("Completed {name} of {total} host{s}. at {time}, {seconds:.2}s elapsed\n"),
-        Phase::Discovery(_) => {
-            format!("Completed {name} at {time}, {seconds:.2}s elapsed ({total} total hosts)\n")
-        }
-        Phase::Ports(_) => {
-            format!("Completed {name} at {time}, {seconds:.2}s elapsed ({total} total ports)\n")
-        }
-    }
-}
-
-fn local_minute() -> String {
-    jiff::Zoned::now().strftime("%H:%M").to_string()
 }
 
 fn host_report(host: &HostReport, style: Style) -> String {

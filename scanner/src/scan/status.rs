@@ -8,8 +8,12 @@ use super::{Scan, Stage};
 use crate::cli::LEVEL_MAX;
 use crate::packet::line::Detail;
 use crate::progress::{Estimate, Progress};
-use crate::report::{Levels, Phase, ScanEvent, Telling, phase_name};
+use crate::report::{Cut, Levels, Phase, ScanEvent, Telling, phase_name};
 use crate::target::Shard;
+use crate::tracing::SIGNALS;
+
+/// So often consumers are told that time passes.
+const TICK: Duration = Duration::from_millis(250);
 
 /// So often the line at the bottom of a terminal is written again.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -59,6 +63,31 @@ impl Watcher {
 }
 
 impl Scan {
+    /// Tells every now and then that time passes.
+    pub(super) fn begin_ticks(&mut self, io: &mut Io<Self>) {
+        let scope = *self.quiet.get_or_insert_with(|| io.scope(SIGNALS));
+        let tick = io.with_scope(scope, |io| {
+            io.timer_create(TICK, |scan: &mut Self, io, _| {
+                scan.tell(ScanEvent::Tick);
+                if scan.stage != Stage::Over {
+                    scan.watch(io.now());
+                }
+                scan.begin_ticks(io);
+                scan.stop_if_unheard(io);
+            })
+        });
+        self.tick = Some(tick);
+    }
+
+    /// Where nobody takes the results any more there is nothing to scan for.
+    pub(super) fn stop_if_unheard(&mut self, io: &mut Io<Self>) -> bool {
+        let stops = self.unheard && self.stage != Stage::Over;
+        if stops {
+            self.stop(io, Cut::Interrupted);
+        }
+        stops
+    }
+
     /// A moment passed: tells what is due.
     pub(super) fn watch(&mut self, now: Instant) {
         let progress = self.progress(now);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::network::{Network, PLAIN, REJECTING};
 use crate::support::{Run, SCANNER, run, scanner, start, words};
 
 /// Hosts of the loopback network that is scanned in the great test.
@@ -169,6 +170,47 @@ fn ports_that_are_known_are_not_probed_again() {
     assert!(after.values().all(|times| *times == 1), "a port was probed twice");
     assert_eq!(results(&file)["127.0.0.1"].len(), 6000);
     assert!(lines(&file).iter().any(|line| line["type"] == "resume"));
+}
+
+#[test]
+fn scans_by_packets_go_on_to_the_port_too_and_so_do_watched_ones() {
+    let Some(network) = Network::new("resume-packets") else { return };
+    for options in ["-sS", "-sS -v", "-sS --disable-arp-ping -PS22", "-sT -v"] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.ndjson");
+        let line = format!(
+            "{options} -n --max-rate 1000 -p22,80,1001-3000 -oJ {} {PLAIN} {REJECTING}",
+            file.display()
+        );
+        let mut child = start(&mut network.scanner(&line), Stdio::null());
+        while !fs::read_to_string(&file).unwrap_or_default().contains("\"ports\",\"address\"") {
+            thread::sleep(Duration::from_millis(20));
+        }
+        child.kill().unwrap();
+        let _killed = child.wait().unwrap();
+        let known = told(&file);
+        assert!(!known.is_empty() && known.len() < 4004, "{options}: {}", known.len());
+        let mut command = network.lab.scanner_command(SCANNER);
+        let done = run(command.arg("--resume").arg(&file)).expect(0);
+        assert!(
+            done.stderr.contains(&format!("2 were begun, and {} of their ports", known.len())),
+            "{options}: {done:#?}"
+        );
+        let after = told(&file);
+        assert_eq!(after.len(), 4004, "{options}");
+        assert!(after.values().all(|times| *times == 1), "{options}: a port was probed twice");
+        let results = results(&file);
+        for host in [PLAIN, REJECTING] {
+            let ports = &results[&host.to_string()];
+            assert_eq!(ports.len(), 2002, "{options}");
+            let open: Vec<u64> =
+                ports.iter().filter(|(_, state)| *state == "open").map(|(port, _)| *port).collect();
+            assert_eq!(open, [22, 80], "{options}: {host}");
+        }
+        let host = lines(&file).into_iter().find(|line| line["type"] == "host").unwrap();
+        // Frames of the second run need the hardware address as much as those of the first.
+        assert!(host["mac"].is_string(), "{options}: {host}");
+    }
 }
 
 #[test]

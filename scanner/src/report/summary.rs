@@ -1,0 +1,64 @@
+//! What is said at the end of a scan.
+
+use std::time::Duration;
+
+use crate::verdict::Errno;
+
+/// What is said at the end.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Hosts scanned.
+    pub hosts: u64,
+    /// Those of them that are up.
+    pub hosts_up: u64,
+    /// How long the scan took.
+    pub elapsed: Duration,
+    /// Wall-clock time, as files show it.
+    pub file_time: String,
+    /// The same, in seconds since 1970.
+    pub epoch: u64,
+    /// How often each error of this machine kept a probe from being sent.
+    pub local_troubles: Vec<(Errno, u64)>,
+    /// Ports and hosts left unknown because of them.
+    pub unknown: u64,
+    /// What went over the wire, if the scan made packets of its own.
+    pub packets: Option<PacketCounts>,
+    /// Whether a host that answered no probe may only be hiding.
+    pub may_be_hiding: bool,
+    /// Whether the scan was cut short, and by what.
+    pub cut: Cut,
+    /// Probes sent, retransmissions included.
+    pub probes_sent: u64,
+    /// Whether the words for local trouble are to be shown even though all of it was overcome.
+    pub tell_overcome_trouble: bool,
+}
+
+/// What cut a scan short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cut {
+    /// Nothing: it went to its end.
+    #[default]
+    Not,
+    /// The user, by a signal.
+    Interrupted,
+    /// The time it was given (`--max-runtime`).
+    OutOfTime,
+}
+
+/// Packets of the scan's own making and the answers to them; bytes from the IP or ARP header on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PacketCounts {
+    /// Packets sent.
+    pub sent: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Packets received.
+    pub received: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Packets that the kernel had no room to keep for us.
+    pub dropped: u64,
+}

@@ -1,0 +1,87 @@
+//! The hosts of a scan, from the walk over the targets to the report.
+
+use std::time::Instant;
+
+use super::{Host, Index, Name, Presumed, Scan};
+use crate::plan::{HostId, HostStart, HostStatus};
+use crate::report::{HostReport, ScanEvent, epoch};
+use crate::target::Address;
+use crate::verdict::Reason;
+
+impl Scan {
+    pub(super) fn add_host(&mut self, address: Address, now: Instant) -> Index {
+        let index = self.next_index;
+        self.next_index += 1;
+        let mut report = HostReport::new(address);
+        if let Some(given) = self.targets.given_name(address) {
+            report.given_name = Some(given.name.to_string());
+            report.other_addresses = given.other_addresses.clone();
+        }
+        if let Some(earlier) = self.earlier.partial.get(&address) {
+            report.ports = earlier.results.clone();
+            report.status = earlier.up.map(|proof| (HostStatus::Up, proof));
+        }
+        report.epoch = epoch();
+        report.scanned_at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+        let host = Host { report, name: Name::NotAsked, asking: Vec::new(), since: now, finished: false };
+        self.hosts.insert(index, host);
+        self.unreported.push_back(index);
+        index
+    }
+
+    pub(super) fn start_of(&mut self, index: Index) -> HostStart {
+        let start = self.usual_start_of(index);
+        self.start_again(index, start)
+    }
+
+    fn usual_start_of(&mut self, index: Index) -> HostStart {
+        let address = self.hosts.get(&index).map(|host| host.report.address);
+        if let (Some(raw), Some(address)) = (&mut self.raw, address) {
+            let packets = self.options.techniques.iter().any(|technique| technique.is_raw());
+            return raw.start_of(address, self.options.presumed, packets);
+        }
+        let ip = address.map(Address::ip);
+        match self.options.presumed {
+            Presumed::Everybody => HostStart::Up(Reason::UserSet),
+            Presumed::Ourselves if ip.is_some_and(|ip| ip.is_loopback()) => {
+                HostStart::Up(Reason::LocalhostResponse)
+            }
+            _ => HostStart::Discover,
+        }
+    }
+
+    pub(super) fn enter(&mut self, index: Index, start: HostStart, now: Instant) {
+        let Some(host) = self.hosts.get(&index) else { return };
+        let address = host.report.address;
+        let known = self.known_ports(address);
+        let id = match known.is_empty() {
+            true => self.plan.add_host(now, address.ip(), start),
+            false => self.plan.add_host_again(now, address.ip(), start, known),
+        };
+        if let Some(raw) = &mut self.raw {
+            raw.host_entered(address, id);
+        }
+        self.indices.insert(id, index);
+    }
+
+    pub(super) fn host_mut(&mut self, id: HostId) -> Option<&mut Host> {
+        self.hosts.get_mut(self.indices.get(&id)?)
+    }
+
+    /// Reports finished hosts in the order given, as far as their names are settled.
+    pub(super) fn report_finished(&mut self) {
+        while let Some(index) = self.unreported.front().copied() {
+            if !self.hosts.get(&index).is_some_and(|host| host.finished && host.name != Name::Asked) {
+                return;
+            }
+            self.unreported.pop_front();
+            let Some(host) = self.hosts.remove(&index) else { continue };
+            if let Some(raw) = &mut self.raw {
+                raw.host_left(host.report.ip());
+            }
+            self.summary.hosts += 1;
+            self.summary.hosts_up += u64::from(host.report.is_up());
+            self.tell(ScanEvent::Host(&host.report));
+        }
+    }
+}
