@@ -8,8 +8,11 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-/// Readiness reports taken per wait; more are taken by the next one.
+/// Readiness reports taken per system call.
 const EVENTS_MAX: usize = 1024;
+
+/// System calls per wait. Whoever is ready and not among their reports would lose against its deadline.
+const CALLS_MAX: usize = 64;
 
 /// Mio's token of the wake-up descriptor. An IOD's token has the slot in its upper half, and no slot is that high.
 const WAKE: Token = Token(usize::MAX);
@@ -121,11 +124,25 @@ impl Backend {
         limit: Option<Duration>,
         mut tell: impl FnMut(Source, Ready),
     ) -> io::Result<bool> {
-        match self.poll.poll(&mut self.events, limit) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
-            Err(error) => return Err(error),
+        let mut woken = false;
+        let mut limit = limit;
+        for _ in 0..CALLS_MAX {
+            match self.poll.poll(&mut self.events, limit) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
+                Err(error) => return Err(error),
+            }
+            woken |= self.tell(&mut tell);
+            if self.events.iter().count() < EVENTS_MAX {
+                break;
+            }
+            limit = Some(Duration::ZERO);
         }
+        Ok(woken)
+    }
+
+    /// Tells the reports of one call; true if a [`Waker`] was used.
+    fn tell(&self, tell: &mut impl FnMut(Source, Ready)) -> bool {
         let mut woken = false;
         for event in &self.events {
             if event.token() == WAKE {
@@ -150,6 +167,6 @@ impl Backend {
             }
             tell(Source::of(event.token()), ready);
         }
-        Ok(woken)
+        woken
     }
 }

@@ -1,6 +1,8 @@
 //! What the model test has found, each as the shortest run that shows it.
 
 use std::cell::RefCell;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::thread::sleep;
@@ -8,7 +10,10 @@ use std::time::Duration;
 
 use nsock::trace::{Level, Record, Step};
 use nsock::{Engine, EventId, IodId, Notice, Output, Pool, Request, Until};
-use testkit::{Oracle, TraceEnd, UdpEcho};
+use testkit::measure::raise_descriptor_limit;
+use testkit::{Oracle, TraceEnd, UdpEcho, in_own_process, need_descriptors};
+
+use crate::support::{Saw, Seen, finish, ms};
 
 /// Turns waited for something that loopback does in one or two.
 const TURNS_MAX: usize = 200;
@@ -102,4 +107,37 @@ fn a_late_cancel_is_traced_in_the_scope_of_its_event() {
     engine.enter_scope(outer);
     assert!(engine.cancel(id, Notice::Silent) && !engine.cancel(id, Notice::Silent));
     assert_eq!(*cancels.borrow(), [("dns", Some(12), true), ("dns", Some(12), false)]);
+}
+
+/// Not by the model, but by scans of loopback: with more descriptors ready than one wait reports, those left over lost
+/// against their deadlines.
+#[test]
+fn what_has_come_beats_its_deadline_however_many_descriptors_it_has_come_to() {
+    const PAIRS: usize = 1_500;
+    in_own_process(
+        "found_by_the_model::what_has_come_beats_its_deadline_however_many_descriptors_it_has_come_to",
+        || {
+            raise_descriptor_limit(2 * PAIRS as u64 + 100);
+            if !need_descriptors(3 * PAIRS + 100) {
+                return;
+            }
+            let (mut pool, mut seen) = (Pool::<Seen>::new().unwrap(), Seen::default());
+            let mut peers = Vec::new();
+            for _ in 0..PAIRS {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                let iod = pool.iod_adopt(&ours).unwrap();
+                pool.read(iod, Some(ms(1_000)), Seen::received);
+                peers.push(theirs);
+            }
+            // Everything comes, and every deadline passes, while a handler is busy.
+            pool.timer_create(Duration::ZERO, move |_, _, _| {
+                for peer in &mut peers {
+                    peer.write_all(b"in time").unwrap();
+                }
+                sleep(ms(1_100));
+            });
+            let all = finish(&mut pool, &mut seen);
+            assert_eq!(all.iter().filter(|saw| matches!(saw, Saw::Got { .. })).count(), PAIRS);
+        },
+    );
 }
