@@ -1,5 +1,6 @@
 //! Everything a handler may do: the requests of nsock, typed.
 
+mod iods;
 mod listen;
 mod packets;
 mod proxied;
@@ -8,21 +9,19 @@ mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::backend::Waker;
 use crate::engine::{Engine, Notice};
-use crate::error::{During, Error, Failure};
+use crate::error::{During, Failure};
 use crate::event::{
-    Alarm, Completion, Connected, Event, EventId, IcmpError, IodId, Kind, Output, Received, ScopeId, Sent,
+    Alarm, Completion, Connected, Event, EventId, IodId, Kind, Output, Received, ScopeId, Sent,
 };
 use crate::observe::Report;
 use crate::op::Until;
 use crate::pool::Handlers;
 use crate::request::{Request, SocketKind};
-use crate::socket::SocketOptions;
 use crate::trace::{Level, Ring, Sink};
 
 /// The requests that a pool takes, from its owner before [`run`](crate::Pool::run) and from handlers during it.
@@ -36,113 +35,6 @@ pub struct Io<S> {
     pub(crate) quit: bool,
 }
 
-/// # IODs
-impl<S: 'static> Io<S> {
-    /// Makes an IOD, for one connection or one datagram socket.
-    #[track_caller]
-    pub fn iod_new(&mut self) -> IodId {
-        self.engine.iod_new()
-    }
-
-    /// Makes an IOD from a duplicate of a descriptor: a socket, a pipe, a terminal or a file.
-    ///
-    /// The caller keeps the original; it is never closed, and its flags stay as they are.
-    ///
-    /// # Errors
-    /// [`Error::Adopt`] if the descriptor cannot be duplicated or watched.
-    #[track_caller]
-    pub fn iod_adopt(&mut self, fd: impl AsFd) -> Result<IodId, Error> {
-        self.engine.iod_adopt(fd.as_fd())
-    }
-
-    /// Makes an IOD for the standard input, whether it is a terminal, a pipe or a file. It is never closed.
-    ///
-    /// # Errors
-    /// [`Error::Adopt`], for instance if the program was started with its standard input closed.
-    #[track_caller]
-    pub fn iod_stdin(&mut self) -> Result<IodId, Error> {
-        self.engine.iod_adopt(rustix::stdio::stdin())
-    }
-
-    /// Deletes an IOD: closes its descriptor and ends its pending events silently; their handlers never run.
-    /// False if it was deleted before.
-    pub fn iod_delete(&mut self, iod: IodId) -> bool {
-        let handlers = &mut self.handlers;
-        self.engine.iod_delete_with(iod, Notice::Silent, |event| drop(handlers.take(event.slot)))
-    }
-
-    /// Deletes an IOD; the handlers of its pending events run from the loop, with [`Failure::Cancelled`].
-    /// False if it was deleted before.
-    pub fn iod_delete_notify(&mut self, iod: IodId) -> bool {
-        self.engine.iod_delete(iod, Notice::Given)
-    }
-
-    /// Deletes an IOD that nothing is pending on.
-    ///
-    /// # Errors
-    /// The number of pending events if there are any; nothing is changed then.
-    pub fn iod_delete_idle(&mut self, iod: IodId) -> Result<bool, usize> {
-        match self.engine.events_of(iod).len() {
-            0 => Ok(self.iod_delete(iod)),
-            pending => Err(pending),
-        }
-    }
-
-    /// Options for the sockets made from now on, where the IOD has none of its own.
-    pub fn set_options(&mut self, options: SocketOptions) {
-        self.engine.set_options(options);
-    }
-
-    /// Options for the socket that this IOD will get; false if the IOD is gone.
-    pub fn iod_set_options(&mut self, iod: IodId, options: SocketOptions) -> bool {
-        self.engine.iod_set_options(iod, options)
-    }
-
-    /// The IOD's descriptor, to set or ask what this library does not; `None` if it has none.
-    #[must_use]
-    pub fn iod_fd(&self, iod: IodId) -> Option<BorrowedFd<'_>> {
-        self.engine.iod_fd(iod)
-    }
-
-    /// The address last connected to, sent to, or received from.
-    #[must_use]
-    pub fn iod_peer(&self, iod: IodId) -> Option<SocketAddr> {
-        self.engine.iod_peer(iod)
-    }
-
-    /// The local address of the IOD's socket.
-    #[must_use]
-    pub fn iod_local(&self, iod: IodId) -> Option<SocketAddr> {
-        self.engine.iod_local(iod)
-    }
-
-    /// The ICMP message that ended the IOD's connect, if [`SocketOptions::icmp_errors`] was set and there was one.
-    #[must_use]
-    pub fn iod_icmp_error(&self, iod: IodId) -> Option<IcmpError> {
-        self.engine.iod_icmp_error(iod)
-    }
-
-    /// The path of the Unix socket that the IOD was connected to.
-    #[must_use]
-    pub fn iod_path(&self, iod: IodId) -> Option<&Path> {
-        self.engine.iod_path(iod)
-    }
-
-    /// Sets how long closing the IOD's open socket waits for unsent data; zero resets the connection.
-    ///
-    /// # Errors
-    /// The system's, or a misuse of an IOD without a socket.
-    pub fn iod_set_linger(&mut self, iod: IodId, linger: Duration) -> Result<(), Failure> {
-        self.engine.iod_set_linger(iod, linger)
-    }
-
-    /// Bytes received and bytes sent so far, those of requests that failed included.
-    #[must_use]
-    pub fn iod_bytes(&self, iod: IodId) -> Option<(u64, u64)> {
-        self.engine.iod_bytes(iod)
-    }
-}
-
 /// # Requests
 impl<S: 'static> Io<S> {
     /// Connects an IOD to a TCP server, by IPv4 or IPv6.
@@ -154,8 +46,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Connected>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::ConnectTcp { iod, to }, limit);
-        self.keep(id, Output::connected, handler)
+        self.ask(Request::ConnectTcp { iod, to }, limit, Output::connected, handler)
     }
 
     /// Fixes the UDP peer of an IOD. No packet is sent; the handler runs in the next turn.
@@ -166,8 +57,7 @@ impl<S: 'static> Io<S> {
         to: SocketAddr,
         handler: impl FnOnce(&mut S, &mut Self, Event<Connected>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::ConnectUdp { iod, to }, None);
-        self.keep(id, Output::connected, handler)
+        self.ask(Request::ConnectUdp { iod, to }, None, Output::connected, handler)
     }
 
     /// Gives an IOD an unconnected UDP socket bound to `local`, at once; port 0 and the unspecified address leave
@@ -190,8 +80,7 @@ impl<S: 'static> Io<S> {
         handler: impl FnOnce(&mut S, &mut Self, Event<()>) + 'static,
     ) -> EventId {
         let request = Request::ConnectUnix { iod, path: path.as_ref(), kind: SocketKind::Stream };
-        let id = self.engine.submit(request, limit);
-        self.keep(id, Output::connected_unix, handler)
+        self.ask(request, limit, Output::connected_unix, handler)
     }
 
     /// Fixes the peer of an IOD to a Unix datagram socket; it has to exist. The IOD's own socket has no name, so the
@@ -204,8 +93,7 @@ impl<S: 'static> Io<S> {
         handler: impl FnOnce(&mut S, &mut Self, Event<()>) + 'static,
     ) -> EventId {
         let request = Request::ConnectUnix { iod, path: path.as_ref(), kind: SocketKind::Datagram };
-        let id = self.engine.submit(request, None);
-        self.keep(id, Output::connected_unix, handler)
+        self.ask(request, None, Output::connected_unix, handler)
     }
 
     /// Connects an IOD to a stream socket across the border of a virtual machine (vsock(7)).
@@ -219,9 +107,12 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<()>) + 'static,
     ) -> EventId {
-        let id =
-            self.engine.submit(Request::ConnectVsock { iod, cid, port, kind: SocketKind::Stream }, limit);
-        self.keep(id, Output::connected_unix, handler)
+        self.ask(
+            Request::ConnectVsock { iod, cid, port, kind: SocketKind::Stream },
+            limit,
+            Output::connected_unix,
+            handler,
+        )
     }
 
     /// Fixes the peer of an IOD to a datagram socket across the border of a virtual machine, where the system has any.
@@ -234,9 +125,12 @@ impl<S: 'static> Io<S> {
         port: u32,
         handler: impl FnOnce(&mut S, &mut Self, Event<()>) + 'static,
     ) -> EventId {
-        let id =
-            self.engine.submit(Request::ConnectVsock { iod, cid, port, kind: SocketKind::Datagram }, None);
-        self.keep(id, Output::connected_unix, handler)
+        self.ask(
+            Request::ConnectVsock { iod, cid, port, kind: SocketKind::Datagram },
+            None,
+            Output::connected_unix,
+            handler,
+        )
     }
 
     /// Reads whatever comes first: at least a byte of a stream, or one whole datagram, which may be empty.
@@ -247,8 +141,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Received>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::Read { iod, until: Until::Any }, limit);
-        self.keep(id, Output::received, handler)
+        self.ask(Request::Read { iod, until: Until::Any }, limit, Output::received, handler)
     }
 
     /// Reads at least `bytes` bytes; more if more has come. What has come when time runs out, or when the peer
@@ -261,8 +154,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Received>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::Read { iod, until: Until::Bytes(bytes) }, limit);
-        self.keep(id, Output::received, handler)
+        self.ask(Request::Read { iod, until: Until::Bytes(bytes) }, limit, Output::received, handler)
     }
 
     /// Reads at least `lines` newlines and what is around them; otherwise as [`readbytes`](Self::readbytes).
@@ -274,8 +166,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Received>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::Read { iod, until: Until::Lines(lines) }, limit);
-        self.keep(id, Output::received, handler)
+        self.ask(Request::Read { iod, until: Until::Lines(lines) }, limit, Output::received, handler)
     }
 
     /// Writes all of `data`. The bytes go out in the order of the requests; what the system cannot take at once is
@@ -288,8 +179,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Sent>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::Write { iod, data }, limit);
-        self.keep(id, Output::sent, handler)
+        self.ask(Request::Write { iod, data }, limit, Output::sent, handler)
     }
 
     /// Writes a text made with `format_args!`.
@@ -322,8 +212,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Sent>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::Sendto { iod, to, data }, limit);
-        self.keep(id, Output::sent, handler)
+        self.ask(Request::Sendto { iod, to, data }, limit, Output::sent, handler)
     }
 
     /// Runs the handler when so much time has passed; never earlier.
@@ -363,6 +252,18 @@ impl<S: 'static> Io<S> {
         let found = self.engine.cancel(event, Notice::Silent);
         drop(handler);
         found
+    }
+
+    #[track_caller]
+    fn ask<T: 'static>(
+        &mut self,
+        request: Request<'_>,
+        limit: Option<Duration>,
+        pick: fn(Output) -> Option<T>,
+        handler: impl FnOnce(&mut S, &mut Self, Event<T>) + 'static,
+    ) -> EventId {
+        let id = self.engine.submit(request, limit);
+        self.keep(id, pick, handler)
     }
 
     fn keep<T: 'static>(

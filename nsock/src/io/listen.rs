@@ -68,8 +68,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Accepted>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::Accept { iod }, limit);
-        self.keep(id, Output::accepted, handler)
+        self.ask(Request::Accept { iod }, limit, Output::accepted, handler)
     }
 
     /// Sends no more on a stream, when all writes asked for before are done: the peer's reads come to the end, its
@@ -82,7 +81,6 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Sent>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::Shutdown { iod }, limit);
-        self.keep(id, Output::sent, handler)
+        self.ask(Request::Shutdown { iod }, limit, Output::sent, handler)
     }
 }

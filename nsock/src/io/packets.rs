@@ -52,8 +52,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Packet>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::PcapRead { iod }, limit);
-        self.keep(id, Output::packet, handler)
+        self.ask(Request::PcapRead { iod }, limit, Output::packet, handler)
     }
 
     /// What the packets of a capture start with; `None` if the IOD is not a capture.
@@ -116,8 +115,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Sent>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::SendBatch { iod, batch }, limit);
-        self.keep(id, Output::sent, handler)
+        self.ask(Request::SendBatch { iod, batch }, limit, Output::sent, handler)
     }
 
     /// Receives the datagrams that are there, at least one and at most [`READ_BATCH_MAX`](crate::READ_BATCH_MAX), by
@@ -129,7 +127,6 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Datagrams>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::ReadBatch { iod }, limit);
-        self.keep(id, Output::datagrams, handler)
+        self.ask(Request::ReadBatch { iod }, limit, Output::datagrams, handler)
     }
 }

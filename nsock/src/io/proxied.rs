@@ -57,8 +57,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Connected>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::ConnectHost { iod, host, port }, limit);
-        self.keep(id, Output::connected, handler)
+        self.ask(Request::ConnectHost { iod, host, port }, limit, Output::connected, handler)
     }
 
     /// As [`connect_tcp_host`](Self::connect_tcp_host), and agrees on TLS with the target, which is asked for and verified
@@ -73,7 +72,6 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Connected>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::ConnectSslHost { iod, host, port }, limit);
-        self.keep(id, Output::connected, handler)
+        self.ask(Request::ConnectSslHost { iod, host, port }, limit, Output::connected, handler)
     }
 }

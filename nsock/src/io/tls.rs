@@ -28,8 +28,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Connected>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::ConnectSsl { iod, to }, limit);
-        self.keep(id, Output::connected, handler)
+        self.ask(Request::ConnectSsl { iod, to }, limit, Output::connected, handler)
     }
 
     /// Agrees on TLS on a TCP connection that has been used without (STARTTLS). No reads or writes may be pending; those
@@ -42,8 +41,7 @@ impl<S: 'static> Io<S> {
         limit: Option<Duration>,
         handler: impl FnOnce(&mut S, &mut Self, Event<Connected>) + 'static,
     ) -> EventId {
-        let id = self.engine.submit(Request::ReconnectSsl { iod }, limit);
-        self.keep(id, Output::connected, handler)
+        self.ask(Request::ReconnectSsl { iod }, limit, Output::connected, handler)
     }
 
     /// What the IOD's TLS handshake agreed on; `None` if there was none or it is not that far.

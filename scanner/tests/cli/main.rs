@@ -18,6 +18,7 @@ mod proxied;
 mod raw;
 mod readers;
 mod same;
+mod shards;
 mod signals;
 mod support;
 mod terminal;
