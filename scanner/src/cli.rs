@@ -131,6 +131,8 @@ pub struct Arguments {
     pub output_grepable: Option<PathBuf>,
     /// `-oJ`.
     pub output_json: Option<PathBuf>,
+    /// `-oH`.
+    pub output_html: Option<PathBuf>,
     /// `--append-output`: files are added to.
     pub append: bool,
     /// `--resume`: the journal of the run that is to be gone on with.
@@ -232,8 +234,13 @@ pub enum PacketTrace {
 impl Arguments {
     /// Puts the time into the names of the files that results are written to.
     pub fn expand_file_names(&mut self, now: jiff::civil::DateTime) {
-        let names =
-            [&mut self.output_normal, &mut self.output_xml, &mut self.output_grepable, &mut self.output_json];
+        let names = [
+            &mut self.output_normal,
+            &mut self.output_xml,
+            &mut self.output_grepable,
+            &mut self.output_json,
+            &mut self.output_html,
+        ];
         for name in names.into_iter().flatten() {
             *name = expand(name.as_os_str(), now).into();
         }
@@ -292,6 +299,7 @@ fn name_of(normalized: &Normalized, canonical: &str) -> String {
         "--output-xml" => "-oX".to_owned(),
         "--output-grepable" => "-oG".to_owned(),
         "--output-json" => "-oJ".to_owned(),
+        "--output-html" => "-oH".to_owned(),
         "--output-all" => "-oA".to_owned(),
         "--input-list" => "-iL".to_owned(),
         "--source" => "-S".to_owned(),

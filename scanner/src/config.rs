@@ -113,6 +113,8 @@ pub struct Config {
     pub output_grepable: Option<Output>,
     /// Where the events go as NDJSON.
     pub output_json: Option<Output>,
+    /// Where the page goes.
+    pub output_html: Option<Output>,
     /// Whether files are added to instead of written afresh.
     pub append: bool,
     /// How often the state of the scan is told, if it is.
@@ -187,7 +189,8 @@ impl Config {
         let output_xml = output("-oX", arguments.output_xml.as_deref())?;
         let output_grepable = output("-oG", arguments.output_grepable.as_deref())?;
         let output_json = output("-oJ", arguments.output_json.as_deref())?;
-        let all = [&output_normal, &output_xml, &output_grepable, &output_json, &trace_out];
+        let output_html = output("-oH", arguments.output_html.as_deref())?;
+        let all = [&output_normal, &output_xml, &output_grepable, &output_json, &output_html, &trace_out];
         let mut given: Vec<_> = all.into_iter().flatten().collect();
         given.sort_unstable();
         if given.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -236,6 +239,7 @@ impl Config {
             output_xml,
             output_grepable,
             output_json,
+            output_html,
             append: arguments.append,
             stats_every: arguments.stats_every.filter(|time| !time.is_zero()),
             noninteractive: arguments.noninteractive,
@@ -249,8 +253,9 @@ impl Config {
 impl Config {
     /// Where results are written besides the screen.
     pub fn outputs(&self) -> impl Iterator<Item = &Output> {
-        let all = [&self.output_normal, &self.output_xml, &self.output_grepable, &self.output_json];
-        all.into_iter().flatten()
+        let readable = [&self.output_normal, &self.output_html];
+        let all = [&self.output_xml, &self.output_grepable, &self.output_json].into_iter().chain(readable);
+        all.flatten()
     }
 }
 

@@ -16,8 +16,8 @@ use crate::cli::{NameLookup, PacketTrace, Work};
 use crate::config::{Config, Output};
 use crate::escape::Escaped;
 use crate::report::{
-    Consumer, Destination, Forward, Grepable, Harmless, Ndjson, Normal, ScanEvent, Seekable, StatusLine,
-    Style, Xml,
+    Consumer, Destination, Document, Forward, Grepable, Harmless, Html, Ndjson, Normal, ScanEvent, Seekable,
+    StatusLine, Style, Xml,
 };
 use crate::verdict::Errno;
 
@@ -120,6 +120,7 @@ pub fn open(config: &Config, continued: Option<&Path>) -> Result<Vec<Sink>, Outp
         &config.output_xml,
         &config.output_grepable,
         &config.output_json,
+        &config.output_html,
         &config.trace_out,
     ];
     let on_stdout = outputs.contains(&&Some(Output::Stdout));
@@ -152,23 +153,32 @@ pub fn open(config: &Config, continued: Option<&Path>) -> Result<Vec<Sink>, Outp
         sinks.push((Role::Whole, Named::boxed("-oN", output, report)));
     }
     if let Some(output) = &config.output_xml {
-        let file = create("-oX", output, append)?;
-        let seekable = match output {
-            Output::File(_) => file.try_clone().and_then(Seekable::new).ok().filter(|_| !append),
-            Output::Stdout => None,
-        };
-        let consumer = match seekable {
-            Some(document) => Named::boxed("-oX", output, Xml::new(document, style)),
-            // A pipe has no end to be overwritten, and what is appended to is not ours.
-            None => Named::boxed("-oX", output, Xml::new(Forward(Parts::new(file)), style)),
-        };
-        sinks.push((Role::Whole, consumer));
+        let xml = Xml::new(document("-oX", output, append)?, style);
+        sinks.push((Role::Whole, Named::boxed("-oX", output, xml)));
+    }
+    if let Some(output) = &config.output_html {
+        let page = Html::new(document("-oH", output, append)?, style);
+        sinks.push((Role::Whole, Named::boxed("-oH", output, page)));
     }
     if let Some(output) = &config.output_grepable {
         let lines = Grepable::new(Parts::new(create("-oG", output, append)?), style);
         sinks.push((Role::Whole, Named::boxed("-oG", output, lines)));
     }
     Ok(sinks)
+}
+
+/// Opens what has an end, which is kept there if the file can be written over.
+fn document(option: &'static str, output: &Output, append: bool) -> Result<Box<dyn Document>, OutputError> {
+    let file = create(option, output, append)?;
+    let seekable = match output {
+        Output::File(_) => file.try_clone().and_then(Seekable::new).ok().filter(|_| !append),
+        Output::Stdout => None,
+    };
+    Ok(match seekable {
+        Some(document) => Box::new(document),
+        // A pipe has no end to be overwritten, and what is appended to is not ours.
+        None => Box::new(Forward(Parts::new(file))),
+    })
 }
 
 /// Whether a line at the bottom of the terminal tells how far the scan has come: where nothing else does so all the time,

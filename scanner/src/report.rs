@@ -3,6 +3,7 @@
 mod document;
 mod grepable;
 mod harmless;
+mod html;
 mod ndjson;
 mod normal;
 mod phases;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use document::{Document, Forward, Seekable};
 pub use grepable::Grepable;
 pub use harmless::Harmless;
+pub use html::Html;
 pub use ndjson::{FORM, Ndjson, fingerprint};
 pub use normal::{Destination, Normal, Style};
 pub use phases::phase_name;

@@ -8,7 +8,7 @@ const NO_OS: &str = "operating systems are not detected; leave it out";
 const NO_IDLE: &str = "scans through third parties are not available; use -sT";
 const PING: &str = "hosts are not found by this protocol; use -PE, -PS, -PA, -PU or -PP";
 const NORMAL_ONLY: &str =
-    "results are written by -oN, -oX, -oG, -oJ or -oA, trace records by --trace-out FILE";
+    "results are written by -oN, -oX, -oG, -oJ, -oH or -oA, trace records by --trace-out FILE";
 const OWN_PACKETS: &str = "it belongs to protocols that are not spoken here; leave it out";
 const OWN_PACE: &str = "the scan sets its own pace; choose a template with -T0 to -T5, or --max-rate";
 const OWN_DATA: &str = "tables are built in; choose ports with -p";
@@ -42,7 +42,6 @@ const SHORTS: &[(u8, &str)] = &[
 const DISGUISED: &[(&str, &str)] = &[
     ("oS", NORMAL_ONLY),
     ("oM", NORMAL_ONLY),
-    ("oH", NORMAL_ONLY),
     ("iR", "targets are not picked at random; name them, or read them with -iL FILE"),
     ("sI", NO_IDLE),
 ];

@@ -100,8 +100,16 @@ pub(super) fn command() -> Command {
             .map(|name| valued(name).long(name)),
         )
         .args(
-            ["output-normal", "output-xml", "output-grepable", "output-json", "output-all", "input-list"]
-                .map(|name| valued(name).long(name)),
+            [
+                "output-normal",
+                "output-xml",
+                "output-grepable",
+                "output-json",
+                "output-html",
+                "output-all",
+                "input-list",
+            ]
+            .map(|name| valued(name).long(name)),
         )
         .args(["verbose", "debug", "packet-trace"].map(|name| optional(name).long(name)))
         .args([

@@ -21,7 +21,7 @@ Usage: scanner [options] target...
   -v, -d              tell more, tell how (-vv, -d3)
   --packet-trace      show packets, connects and DNS steps
   --packet-trace=X    X: net (packets), nsock (every event), all
-  -oN, -oX, -oG, -oJ FILE, -oA BASE   write report, XML, grepable lines, NDJSON
+  -oN -oX -oG -oJ -oH FILE, -oA BASE   write report, XML, grepable, NDJSON, HTML
   --resume RUN.ndjson go on with a run that was cut off
   -h, --help, -V      this, more of it, the version
 Example: scanner --packet-trace -p 22,80,443 198.18.0.0/28
@@ -155,8 +155,10 @@ REPORT
   -oJ FILE            Write a line of JSON per event: a journal, in which every
                       port is as soon as it is known. All these files are whole
                       at every moment, for the hosts that are done.
-  -oA BASE            Write all four: BASE.nmap, .xml, .gnmap and .ndjson. In
-                      names %H %M %S %m %d %y %Y, %T (%H%M%S), %R (%H%M), %D
+  -oH FILE            Write a page for browsers: one file that needs no others,
+                      with tables that can be sorted.
+  -oA BASE            Write all but the page: BASE.nmap, .xml, .gnmap, .ndjson.
+                      In names %H %M %S %m %d %y %Y, %T (%H%M%S), %R (%H%M), %D
                       (%m%d%y), %F (%Y-%m-%d) stand for the time, %% for %.
   --stats-every T     Tell every T how far the scan is, and when it may be done.
   --noninteractive    Leave the terminal alone: no keys, no status line.
@@ -209,7 +211,7 @@ mod tests {
     fn every_option_is_in_both_texts() {
         let options = "-sS -sT -sU -sA -sW -sF -sN -sX -sM -sn -sL --scanflags -PS -PA -PU -PE -PP -PM \
             --disable-arp-ping -p -F --top-ports --exclude-ports -iL --exclude --excludefile -Pn -n -R --dns-servers \
-            --system-dns -T0 --open --reason -v -d -4 -6 -e -S --iflist --packet-trace -oN -oX -oG -oJ -oA --help -h -V";
+            --system-dns -T0 --open --reason -v -d -4 -6 -e -S --iflist --packet-trace -oN -oX -oG -oJ -oH -oA --help -h -V";
         let long_only = "--max-retries --seed --min-rate --max-rate --scan-delay --max-scan-delay --initial-rtt-timeout \
             --min-rtt-timeout --max-rtt-timeout --host-timeout --max-runtime --min-parallelism --max-parallelism \
             --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard -g --ttl --data --data-string --data-length --ip-options \

@@ -21,7 +21,7 @@ fn every_option_reaches_its_field() {
     let typed = arguments(
         "-sT -p 22 --exclude-ports 23 -iL list --exclude a,b --exclude c --excludefile out -Pn -n \
          --dns-servers 198.18.0.1 -T4 --max-retries 2 --open --reason -vv -d3 -4 --seed 0x10 --packet-trace=net \
-         --trace-out t.json -oN o.txt -oX o.xml -oJ o.json --max-rate 50 -M 7 -r -rH --shard 2/3 \
+         --trace-out t.json -oN o.txt -oX o.xml -oJ o.json -oH o.html --max-rate 50 -M 7 -r -rH --shard 2/3 \
          --append-output --resume r.ndjson --stats-every 1.5m --noninteractive host other",
     );
     let expected = Arguments {
@@ -71,6 +71,7 @@ fn every_option_reaches_its_field() {
         output_xml: Some("o.xml".into()),
         output_grepable: None,
         output_json: Some("o.json".into()),
+        output_html: Some("o.html".into()),
         append: true,
         resume: Some("r.ndjson".into()),
         stats_every: Some(Duration::from_secs(90)),

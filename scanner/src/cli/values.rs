@@ -131,6 +131,7 @@ impl Values<'_> {
             output_xml: self.output("output-xml", "--output-xml", ".xml")?,
             output_grepable: self.output("output-grepable", "--output-grepable", ".gnmap")?,
             output_json: self.output("output-json", "--output-json", ".ndjson")?,
+            output_html: self.once("output-html", "--output-html")?.map(PathBuf::from),
             append: self.matches.get_flag("append-output"),
             resume: self.once("resume", "--resume")?.map(PathBuf::from),
             stats_every: self.time("--stats-every", 1e5)?,

@@ -29,8 +29,8 @@ pub struct Failed {
 }
 
 const USAGE: &str = "\
-Usage: scanner convert RUN.ndjson [-oN|-oX|-oG|-oJ|-oA FILE] [report options]
-       scanner merge A.ndjson B.ndjson ... [-oN|-oX|-oG|-oJ|-oA FILE]
+Usage: scanner convert RUN.ndjson [-oN|-oX|-oG|-oJ|-oH|-oA FILE] [report options]
+       scanner merge A.ndjson B.ndjson ... [-oN|-oX|-oG|-oJ|-oH|-oA FILE]
        scanner diff A B [--json]
        scanner explain RUN.ndjson HOST:PORT[/udp]
 A and B of diff are journals (-oJ) or XML (-oX), of this program or of Nmap.
@@ -129,7 +129,7 @@ fn job(words: &Words) -> Result<Job, Failed> {
     let mut report = arguments.report_only();
     if arguments != report {
         return Err(usage(
-            "only options of reports make sense here: -oN, -oX, -oG, -oJ, -oA, -v, --open, --reason",
+            "only options of reports make sense here: -oN, -oX, -oG, -oJ, -oH, -oA, -v, --open, --reason",
         ));
     }
     report.expand_file_names(jiff::Zoned::now().datetime());
@@ -260,6 +260,7 @@ impl Arguments {
             output_xml: self.output_xml.clone(),
             output_grepable: self.output_grepable.clone(),
             output_json: self.output_json.clone(),
+            output_html: self.output_html.clone(),
             append: self.append,
             ..*plain
         }

@@ -18,6 +18,16 @@ pub trait Document {
     fn finish(&mut self, body: &[u8]) -> io::Result<()>;
 }
 
+impl Document for Box<dyn Document> {
+    fn add(&mut self, body: &[u8], end: &[u8]) -> io::Result<()> {
+        (**self).add(body, end)
+    }
+
+    fn finish(&mut self, body: &[u8]) -> io::Result<()> {
+        (**self).finish(body)
+    }
+}
+
 /// A file that can be written over: its end is written every time.
 #[derive(Debug)]
 pub struct Seekable {

@@ -201,7 +201,7 @@ fn host_report(host: &HostReport, style: Style) -> String {
 }
 
 /// What the host, or something in front of it, did to the scan.
-fn limits(host: &HostReport) -> String {
+pub(super) fn limits(host: &HostReport) -> String {
     let mut text = String::new();
     if let Some(limit) = host.answers_limited {
         let rate = limit.probes_per_second();
@@ -234,7 +234,7 @@ fn down(host: &HostReport, mut text: String, style: Style) -> String {
 }
 
 /// Two significant digits, never an exponent.
-fn two_digits(seconds: f64) -> String {
+pub(super) fn two_digits(seconds: f64) -> String {
     if seconds <= 0.0 || !seconds.is_finite() {
         return "0.0".to_owned();
     }

@@ -78,7 +78,7 @@ pub(super) fn split(ports: &[PortResult], fold: Fold) -> (Vec<PortResult>, Vec<P
 
 /// `98 filtered tcp ports (no-response), 59 closed tcp ports (conn-refused)`: states by falling count, and in a state the
 /// reasons by falling count.
-fn not_shown(hidden: &[PortResult]) -> String {
+pub(super) fn not_shown(hidden: &[PortResult]) -> String {
     let mut states: BTreeMap<PortState, BTreeMap<(String, Protocol), usize>> = BTreeMap::new();
     for PortResult { protocol, verdict, .. } in hidden {
         let kind = (verdict.reason.to_string(), *protocol);

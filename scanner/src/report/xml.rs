@@ -75,7 +75,7 @@ impl<D: Document> Consumer for Xml<D> {
 }
 
 /// Hosts that are down are only told to those who ask for more, and with `--open` hosts without open ports to nobody.
-fn is_shown(report: &HostReport, style: Style) -> bool {
+pub(super) fn is_shown(report: &HostReport, style: Style) -> bool {
     if style.open_only {
         return report.ports.has_open();
     }

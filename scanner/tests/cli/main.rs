@@ -7,6 +7,7 @@ mod bad_input;
 mod differs;
 mod formats;
 mod full;
+mod html;
 mod journal;
 mod names;
 mod network;
