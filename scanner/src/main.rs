@@ -216,6 +216,7 @@ fn options(
     options.trace_format = config.trace_format;
     options.ticks = true;
     options.tell_overcome_trouble = config.verbosity > 0;
+    options.is_proxied = !config.proxies.is_empty();
     Ok(options)
 }
 

@@ -278,6 +278,7 @@ impl Scan {
             probes_sent: self.statistics.sent,
             packets: self.raw.as_ref().map(Raw::counts),
             tell_overcome_trouble: self.options.tell_overcome_trouble,
+            is_proxied: self.options.is_proxied,
             ..self.summary.clone()
         }
     }

@@ -242,7 +242,8 @@ fn finished(summary: &Summary, open: usize) -> String {
         let troubles: Vec<_> =
             summary.local_troubles.iter().map(|(errno, count)| format!("{errno} {count} times")).collect();
         lines.push(format!(
-            "Trouble on the machine that scanned: {}; {} ports or hosts are unknown because of it.",
+            "Trouble {}: {}; {} ports or hosts are unknown because of it.",
+            if summary.is_proxied { "on the way to the target" } else { "on the machine that scanned" },
             troubles.join(", "),
             summary.unknown
         ));

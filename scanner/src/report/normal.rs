@@ -257,7 +257,8 @@ fn finished(summary: &Summary, destination: Destination, style: Style) -> String
         let unknown = summary.unknown;
         let _ = writeln!(
             text,
-            "Trouble on this machine: {}; {unknown} ports or hosts are unknown because of it.",
+            "Trouble {}: {}; {unknown} ports or hosts are unknown because of it.",
+            if summary.is_proxied { "on the way to the target" } else { "on this machine" },
             troubles.join(", ")
         );
     }

@@ -32,6 +32,8 @@ pub struct Summary {
     pub probes_sent: u64,
     /// Whether the words for local trouble are to be shown even though all of it was overcome.
     pub tell_overcome_trouble: bool,
+    /// Whether connects went through proxies, whose trouble is then told as this machine's would be.
+    pub is_proxied: bool,
 }
 
 /// What cut a scan short.

@@ -133,6 +133,10 @@ impl Scan {
         self.tell(ScanEvent::Detail(&answer.explained(server).to_string()));
         let names = match answer.outcome {
             Outcome::Names(names) => names.iter().map(HostName::to_string).collect(),
+            Outcome::Unreachable(_) | Outcome::TimedOut | Outcome::Refused | Outcome::LocalError(_) => {
+                self.warn_once(format!("WARNING: names are missing: {}", answer.outcome));
+                Vec::new()
+            }
             _ => Vec::new(),
         };
         self.name_known(io, ip, names);

@@ -72,6 +72,8 @@ pub struct Options {
     pub trace_connects: bool,
     /// Whether local trouble is told even if all of it was overcome.
     pub tell_overcome_trouble: bool,
+    /// Whether connects go through proxies.
+    pub is_proxied: bool,
     /// Hosts of a group, where the scan goes group by group.
     pub group_max: usize,
     /// When the scan ends by itself, with what is known by then.
@@ -97,6 +99,7 @@ impl Options {
             trace_format: Format::Classic,
             trace_connects: false,
             tell_overcome_trouble: false,
+            is_proxied: false,
             group_max: GROUP_MAX,
             runtime_max: None,
             started,

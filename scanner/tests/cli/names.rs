@@ -107,6 +107,16 @@ fn a_server_may_be_given_with_its_port() {
 }
 
 #[test]
+fn d01_a_server_that_is_not_there_is_told_once_and_costs_the_scan_nothing() {
+    let closed = testkit::closed_port().unwrap();
+    let servers = closed.address().to_string();
+    let done = scanner(["-sL", "--dns-servers", &servers, "198.18.0.0/26"]).expect(0);
+    assert_eq!(done.stdout.matches("Scan report for 198.18.0.").count(), 64);
+    let line = "scanner: WARNING: names are missing: no DNS server can be reached: Connection refused (os error 111)\n";
+    assert_eq!(done.stderr, line);
+}
+
+#[test]
 fn d10_every_address_of_a_name_is_scanned_where_that_is_asked_for() {
     // 127.0.0.8 and .9 for A, ::1 for AAAA.
     let server = UdpServer::start(|query, _| {

@@ -42,6 +42,7 @@ fn a_proxy_that_is_not_there_says_nothing_about_the_target() {
     assert_eq!(done.port(1).0, "unknown", "{done:#?}");
     let line = "scanner: WARNING: --proxies: proxy 1 of 1: connecting: Connection refused (111)\n";
     assert!(done.stderr.contains(line), "{done:#?}");
+    assert!(done.stdout.contains("Trouble on the way to the target: ECONNREFUSED "), "{done:#?}");
 }
 
 #[test]
