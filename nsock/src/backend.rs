@@ -8,11 +8,9 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-/// Readiness reports taken per system call.
+/// Readiness reports taken per wait; more are taken by the next one. Few enough that what is read is still in the cache
+/// when its handler looks at it.
 const EVENTS_MAX: usize = 1024;
-
-/// System calls per wait. Whoever is ready and not among their reports would lose against its deadline.
-const CALLS_MAX: usize = 64;
 
 /// Mio's token of the wake-up descriptor. An IOD's token has the slot in its upper half, and no slot is that high.
 const WAKE: Token = Token(usize::MAX);
@@ -87,6 +85,15 @@ impl Waker {
     }
 }
 
+/// What a wait came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Waited {
+    /// A [`Waker`] was used.
+    pub(crate) woken: bool,
+    /// There may be more reports than were taken.
+    pub(crate) is_full: bool,
+}
+
 pub(crate) struct Backend {
     poll: Poll,
     events: Events,
@@ -118,33 +125,20 @@ impl Backend {
     }
 
     /// Waits until something is ready or the limit has passed (rounded up to what the system counts in), and
-    /// tells what is ready; true if a [`Waker`] was used. A signal ends the wait early.
+    /// tells what is ready. A signal ends the wait early.
     pub(crate) fn wait(
         &mut self,
         limit: Option<Duration>,
         mut tell: impl FnMut(Source, Ready),
-    ) -> io::Result<bool> {
-        let mut woken = false;
-        let mut limit = limit;
-        for _ in 0..CALLS_MAX {
-            match self.poll.poll(&mut self.events, limit) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
-                Err(error) => return Err(error),
-            }
-            woken |= self.tell(&mut tell);
-            if self.events.iter().count() < EVENTS_MAX {
-                break;
-            }
-            limit = Some(Duration::ZERO);
+    ) -> io::Result<Waited> {
+        match self.poll.poll(&mut self.events, limit) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Waited::default()),
+            Err(error) => return Err(error),
         }
-        Ok(woken)
-    }
-
-    /// Tells the reports of one call; true if a [`Waker`] was used.
-    fn tell(&self, tell: &mut impl FnMut(Source, Ready)) -> bool {
-        let mut woken = false;
+        let (mut woken, mut reports) = (false, 0);
         for event in &self.events {
+            reports += 1;
             if event.token() == WAKE {
                 woken = true;
                 continue;
@@ -167,6 +161,6 @@ impl Backend {
             }
             tell(Source::of(event.token()), ready);
         }
-        woken
+        Ok(Waited { woken, is_full: reports == EVENTS_MAX })
     }
 }

@@ -1,5 +1,6 @@
 //! A turn: ask the system what is ready, move on what can move, end what is overdue.
 
+use std::io;
 use std::mem;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use super::listen::{is_shutdown, shut_down};
 use super::proxied::end_tunnel;
 use super::transfer::{gather, send};
 use super::{DELIVERIES_PER_TURN_MAX, Engine};
-use crate::backend::Ready;
+use crate::backend::{Ready, Waited};
 use crate::error::{During, Error, Failure};
 use crate::event::{Connected, EventId, IodId, Kind, Output, Sent};
 use crate::iod::Link;
@@ -19,6 +20,9 @@ use crate::{extended_error, sys};
 
 /// Queued writes of one IOD sent before others get their turn.
 const WRITES_PER_LOOK_MAX: usize = 64;
+
+/// Waits in a turn, where deadlines are due and more descriptors are ready than one wait tells of.
+const REPORTS_MAX: usize = 64;
 
 impl Engine {
     /// Waits for something to happen, at most for `limit` and no longer than to the next deadline, and takes in all
@@ -44,24 +48,19 @@ impl Engine {
             self.note(self.subject_of_loop(), &[], Step::Turn);
         }
         self.give_back_memory();
-        let Self { backend, iods, work, .. } = self;
-        let waited = backend.wait(wait, |source, ready| {
-            // The low half of the generation tells a report for this tenant of the slot from one for an earlier one.
-            let Some(iod) = iods.at_mut(source.slot).filter(|iod| iod.source() == source) else { return };
-            iod.ready.insert(ready);
-            if !iod.queued {
-                iod.queued = true;
-                work.push((iod.id.made, source.slot));
-            }
-        });
+        let waited = self.take_reports(wait);
         self.read_clock();
-        let woken = waited.map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            if self.wants(Level::Error) {
-                self.note(self.subject_of_loop(), &[], Step::WaitFailed { errno });
+        let mut waited = waited.map_err(|error| self.wait_failed(error))?;
+        // What has come beats its deadline, and some of it may not have been told.
+        for _ in 0..REPORTS_MAX {
+            let is_due = self.deadlines.next().is_some_and(|next| next <= self.nanos(self.now));
+            if !(waited.is_full && is_due) {
+                break;
             }
-            Error::Wait(error)
-        })?;
+            let more = self.take_reports(Some(Duration::ZERO)).map_err(|error| self.wait_failed(error))?;
+            waited = Waited { woken: waited.woken || more.woken, is_full: more.is_full };
+        }
+        let woken = waited.woken;
         self.in_turn = true;
         self.budget = DELIVERIES_PER_TURN_MAX;
         self.moved = 0;
@@ -72,6 +71,28 @@ impl Engine {
         }
         self.end_overdue();
         Ok(())
+    }
+
+    /// Waits, and puts each IOD that something is told of on the list of those to look at.
+    fn take_reports(&mut self, limit: Option<Duration>) -> io::Result<Waited> {
+        let Self { backend, iods, work, .. } = self;
+        backend.wait(limit, |source, ready| {
+            // The low half of the generation tells a report for this tenant of the slot from one for an earlier one.
+            let Some(iod) = iods.at_mut(source.slot).filter(|iod| iod.source() == source) else { return };
+            iod.ready.insert(ready);
+            if !iod.queued {
+                iod.queued = true;
+                work.push((iod.id.made, source.slot));
+            }
+        })
+    }
+
+    fn wait_failed(&mut self, error: io::Error) -> Error {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        if self.wants(Level::Error) {
+            self.note(self.subject_of_loop(), &[], Step::WaitFailed { errno });
+        }
+        Error::Wait(error)
     }
 
     /// How long to wait for the system; the clock is only asked if that has an end.
