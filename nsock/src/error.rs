@@ -112,6 +112,8 @@ pub enum Misuse {
     Packets,
     /// The IOD was deleted before.
     StaleIod,
+    /// A write after the sending direction was ended.
+    WriteShut,
 }
 
 /// Who has to do something about a [`Failure`].
@@ -269,6 +271,7 @@ impl fmt::Display for Misuse {
             Self::NotPackets => "the IOD is not a capture: open it with pcap_open first",
             Self::Packets => "the IOD is a capture: use pcap_read_packet on it, and another IOD to send",
             Self::StaleIod => "the IOD was deleted",
+            Self::WriteShut => "the sending direction was ended with shutdown_write: write before that",
         })
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Iod {
     pub(crate) queued: bool,
     /// The peer has sent its last byte, for good.
     pub(crate) eof: bool,
+    /// So have we.
+    pub(crate) write_shut: bool,
     /// A finished read is waiting to be delivered; the next one starts after that, so that a cancel can give back
     /// what the first one got without disturbing the order.
     pub(crate) read_undelivered: bool,
@@ -121,6 +123,7 @@ impl Iod {
             ready: Ready::default(),
             queued: false,
             eof: false,
+            write_shut: false,
             read_undelivered: false,
             overdue: false,
             icmp_errors: false,

@@ -138,6 +138,13 @@ pub(crate) fn listen(local: SocketAddr, options: &SocketOptions) -> Result<Socke
     if let Some(device) = &options.device {
         socket.bind_device(Some(device.as_bytes())).map_err(option(SocketOption::BindToDevice))?;
     }
+    // The connections that are accepted inherit these (socket(7), tcp(7)).
+    if options.nodelay {
+        socket.set_tcp_nodelay(true).map_err(option(SocketOption::NoDelay))?;
+    }
+    if let Some(linger) = options.linger {
+        socket.set_linger(Some(linger)).map_err(option(SocketOption::Linger))?;
+    }
     socket.bind(&SockAddr::from(local)).map_err(failed(During::Bind))?;
     socket.listen(BACKLOG).map_err(failed(During::Listen))?;
     Ok(socket)

@@ -35,6 +35,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -90,8 +91,11 @@ impl Tasks {
         let mut future = std::pin::pin!(future);
         self.ready.push(MAIN);
         loop {
-            while let Some(number) = self.ready.pop() {
-                if let Some(result) = self.poll(number, future.as_mut()) {
+            // Those that are ready now, and not those that get ready meanwhile: a task that is always ready starves nobody.
+            for _ in 0..self.ready.len() {
+                if let Some(number) = self.ready.pop()
+                    && let Some(result) = self.poll(number, future.as_mut())
+                {
                     return Ok(result);
                 }
             }
@@ -99,7 +103,10 @@ impl Tasks {
             let done = self.net.engine(Engine::next_done);
             match done {
                 Some(done) => self.net.settle(done),
-                None => self.net.engine(|engine| engine.turn(None))?,
+                None => {
+                    let limit = if self.ready.len() > 0 { Some(Duration::ZERO) } else { None };
+                    self.net.engine(|engine| engine.turn(limit))?;
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_acceptconn;
 use rustix::net::{
     RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, recv, recvfrom, send,
     sendto,
@@ -42,13 +43,18 @@ pub(crate) enum Transport {
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) fd: OwnedFd,
-    /// A connection that was taken for an accept which was then cancelled.
+    /// It is of somebody else's making, whose mode it has.
+    pub(crate) may_block: bool,
+    /// A connection that was taken for an accept which is still to be delivered, or was cancelled.
     pub(crate) unclaimed: Option<(OwnedFd, Option<SocketAddr>)>,
 }
 
 impl Listener {
     /// Takes a connection; `WouldBlock` when there is none.
     pub(crate) fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+        if self.may_block {
+            ready_now(self.fd.as_fd(), PollFlags::IN)?;
+        }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (connection, from) = acceptfrom_with(&self.fd, flags)?;
         Ok((connection, from.and_then(|from| SocketAddr::try_from(from).ok())))
@@ -66,6 +72,9 @@ impl Transport {
     /// Recognizes a descriptor of somebody else's making.
     pub(crate) fn adopt(fd: OwnedFd) -> Self {
         match rustix::net::sockopt::socket_type(&fd) {
+            Ok(SocketType::STREAM) if socket_acceptconn(&fd).unwrap_or(false) => {
+                Self::Listener(Box::new(Listener { fd, may_block: true, unclaimed: None }))
+            }
             Ok(SocketType::STREAM) => Self::Stream(fd),
             Ok(SocketType::SEQPACKET) => Self::Sequenced(fd),
             Ok(_) => Self::Datagram(fd),

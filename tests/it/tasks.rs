@@ -298,3 +298,19 @@ fn any_request_can_be_awaited() {
     let boxed: Pin<Box<dyn Future<Output = _>>> = Box::pin(wake);
     assert_eq!(tasks.run(boxed).unwrap(), Ok(()));
 }
+
+#[test]
+fn a_task_that_is_always_ready_starves_nobody() {
+    let mut tasks = Tasks::new().unwrap();
+    let net = tasks.net();
+    let polls = Rc::new(Cell::new(0_u64));
+    let counted = Rc::clone(&polls);
+    let _busy = net.spawn(poll_fn(move |context| {
+        counted.set(counted.get() + 1);
+        context.waker().wake_by_ref();
+        Poll::<()>::Pending
+    }));
+    let slept = tasks.run(async move { net.sleep(ms(5)).await }).unwrap();
+    assert_eq!(slept, Ok(()));
+    assert!(polls.get() > 1);
+}

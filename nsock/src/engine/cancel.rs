@@ -57,9 +57,6 @@ impl Engine {
         let (kind, iod_id) = (op.kind, op.iod);
         let finished = op.is_done();
         let cancelled_before = matches!(op.stage, Stage::Done(Err(Failure::Cancelled)));
-        if kind == Kind::Accept && finished {
-            self.give_back_connection(id);
-        }
         if let Some(iod) = iod_id.filter(|_| kind.is_read()) {
             let Self { ops, iods, .. } = self;
             if let (Some(iod), Some(op)) = (iods.get_mut(iod.slot, iod.made), ops.get_mut(id.slot, id.made)) {

@@ -87,13 +87,20 @@ impl Engine {
     }
 
     fn deliver(&mut self, op: Op) -> Completion {
-        let subject = self.wants(Level::Info).then(|| self.subject_of(&op));
+        let mut subject = self.wants(Level::Info).then(|| self.subject_of(&op));
+        if let (Some(subject), Stage::Done(Ok(Output::Accepted(accepted)))) = (&mut subject, &op.stage) {
+            subject.peer = accepted.peer;
+        }
         let outcome = match op.stage {
             Stage::Done(outcome) => outcome,
             Stage::Waiting(_) => Err(Failure::Cancelled),
         };
         self.current = Some(Current { event: op.id.number, subject, outer_scope: self.scope });
         self.scope = op.scope;
+        let outcome = match (outcome, op.iod) {
+            (Ok(Output::Accepted(_)), Some(listening)) => self.claim_connection(listening, op.place),
+            (outcome, _) => outcome,
+        };
         if let Some(subject) = subject {
             let (payload, callback): (&[u8], _) = match &outcome {
                 Ok(Output::Received(got)) => {
@@ -110,6 +117,9 @@ impl Engine {
                 Err(failure) => (&[], Callback::Failed(*failure)),
             };
             self.note(subject, payload, Step::Callback(callback));
+            if let Ok(Output::Accepted(accepted)) = &outcome {
+                self.note_iod(accepted.iod, Step::IodNew);
+            }
         }
         Completion { id: op.id, kind: op.kind, iod: op.iod, outcome }
     }

@@ -38,7 +38,7 @@ impl Engine {
         id
     }
 
-    /// Makes an IOD from a duplicate of a descriptor: a socket, a pipe, a terminal or a file.
+    /// Makes an IOD from a duplicate of a descriptor: a socket, which may listen, a pipe, a terminal or a file.
     ///
     /// The caller keeps the original, and its flags (`O_NONBLOCK` among them) are left as they are. Deleting the
     /// IOD closes the duplicate only.

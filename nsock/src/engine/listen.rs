@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
+use std::panic::Location;
 use std::path::Path;
 
 use super::Engine;
@@ -11,9 +12,12 @@ use crate::error::{During, Failure, Misuse};
 use crate::event::{Accepted, EventId, IodId, Output, Sent};
 use crate::iod::{Iod, Link};
 use crate::op::{Op, Stage, Task};
-use crate::socket::{self, SetupError};
+use crate::socket::{self, SetupError, SocketOptions};
 use crate::trace::Step;
 use crate::transport::{Listener, Transport};
+
+/// The IOD of a connection that has been taken and not delivered.
+const NOT_YET_MADE: IodId = IodId { slot: u32::MAX, made: 0, number: 0 };
 
 impl Engine {
     /// Gives an IOD without a descriptor a TCP socket that listens at `local`; port 0 leaves the choice to the system,
@@ -22,10 +26,7 @@ impl Engine {
     /// # Errors
     /// The failure of making, binding or listening, or [`Misuse`] of the IOD.
     pub fn listen_tcp(&mut self, id: IodId, local: SocketAddr) -> Result<(), Failure> {
-        self.listen(id, |engine| {
-            let options = engine.options_of(id);
-            socket::listen(local, &options)
-        })
+        self.listen(id, Some(local), |options| socket::listen(local, options))
     }
 
     /// As [`listen_tcp`](Self::listen_tcp), for a stream socket in the file system. The path must be free, and is left
@@ -34,19 +35,27 @@ impl Engine {
     /// # Errors
     /// As of [`listen_tcp`](Self::listen_tcp); `EADDRINUSE` if there is something at the path.
     pub fn listen_unix(&mut self, id: IodId, path: &Path) -> Result<(), Failure> {
-        self.listen(id, |_| socket::listen_unix(path))
+        self.listen(id, None, |_| socket::listen_unix(path))
     }
 
     fn listen(
         &mut self,
         id: IodId,
-        open: impl FnOnce(&mut Self) -> Result<socket2::Socket, SetupError>,
+        local: Option<SocketAddr>,
+        open: impl FnOnce(&SocketOptions) -> Result<socket2::Socket, SetupError>,
     ) -> Result<(), Failure> {
         self.read_clock();
         self.idle_iod(id).map_err(Failure::Misuse)?;
-        let socket = open(self).map_err(|SetupError { during, error }| Failure::io(&error, during))?;
+        if let Some(local) = local {
+            self.note_iod(id, Step::Binding { local });
+        }
+        let socket = open(&self.options_of(id)).map_err(|SetupError { during, error }| {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            self.note_iod(id, Step::SetupFailed { during, local, errno });
+            Failure::Io { errno, during }
+        })?;
         self.note_iod(id, Step::Listening);
-        let listener = Listener { fd: socket.into(), unclaimed: None };
+        let listener = Listener { fd: socket.into(), may_block: false, unclaimed: None };
         self.watch(id, Transport::Listener(Box::new(listener)), Link::Open)
     }
 
@@ -65,43 +74,39 @@ impl Engine {
         None
     }
 
-    /// Takes the next connection for the accept at the head of the queue.
+    /// Takes the next connection for the accept at the head of the queue. It stays with the listener until it is
+    /// delivered, so a cancel has nothing to give back.
     pub(super) fn try_accept(&mut self, listening: IodId, slot: u32) {
         let Some(iod) = self.iods.get_mut(listening.slot, listening.made) else { return };
         let Some(outcome) = take_connection(iod) else { return };
-        let outcome = outcome.and_then(|(fd, peer)| {
-            let Some((scope, place)) = self.ops.at(slot).map(|(_, op)| (op.scope, op.place)) else {
-                return Err(Failure::Misuse(Misuse::StaleIod));
-            };
-            let outer = std::mem::replace(&mut self.scope, scope);
-            let id = self.add_iod(place);
-            self.scope = outer;
-            self.note_iod(id, Step::IodNew);
-            if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
-                iod.peer = peer;
-            }
-            self.watch(id, Transport::Stream(fd), Link::Open)?;
-            Ok(Output::Accepted(Accepted { iod: id, peer }))
-        });
-        self.finish(slot, outcome);
+        self.finish(slot, outcome.map(|peer| Output::Accepted(Accepted { iod: NOT_YET_MADE, peer })));
     }
 
-    /// A finished accept is not wanted: its connection goes to the next one.
-    pub(super) fn give_back_connection(&mut self, event: EventId) {
-        let Some(Op { stage: Stage::Done(Ok(Output::Accepted(accepted))), iod: Some(listening), .. }) =
-            self.ops.get(event.slot, event.made)
-        else {
-            return;
+    /// Makes the IOD of a connection whose accept is being delivered.
+    pub(super) fn claim_connection(
+        &mut self,
+        listening: IodId,
+        place: &'static Location<'static>,
+    ) -> Result<Output, Failure> {
+        let listener =
+            self.iods.get_mut(listening.slot, listening.made).and_then(|iod| iod.transport.as_mut());
+        let Some(Transport::Listener(listener)) = listener else {
+            return Err(Failure::Misuse(Misuse::StaleIod));
         };
-        let (accepted, listening) = (*accepted, *listening);
-        let Some(iod) = self.iods.remove(accepted.iod.slot, accepted.iod.made) else { return };
-        let Some(Transport::Stream(fd)) = iod.transport else { return };
-        // It gets another number with the next IOD; a report for this one finds nothing.
-        let _ = self.backend.deregister(fd.as_fd());
-        let listener = self.iods.get_mut(listening.slot, listening.made);
-        if let Some(Transport::Listener(listener)) = listener.and_then(|iod| iod.transport.as_mut()) {
-            listener.unclaimed = Some((fd, accepted.peer));
+        let Some((fd, peer)) = listener.unclaimed.take() else {
+            return Err(Failure::Misuse(Misuse::NotListening));
+        };
+        let id = self.add_iod(place);
+        if let Some(iod) = self.iods.get_mut(id.slot, id.made) {
+            iod.peer = peer;
         }
+        if let Err(failure) = self.watch(id, Transport::Stream(fd), Link::Open) {
+            // Nobody has heard of it: it uses up no number.
+            self.iods.remove(id.slot, id.made);
+            self.scopes[usize::from(self.scope)].iods -= 1;
+            return Err(failure);
+        }
+        Ok(Output::Accepted(Accepted { iod: id, peer }))
     }
 
     pub(super) fn start_shutdown(&mut self, id: EventId, iod_id: IodId) -> Option<Result<Output, Failure>> {
@@ -122,20 +127,21 @@ impl Engine {
     }
 }
 
-/// The next connection of a listening socket; `None` while there is none.
-fn take_connection(iod: &mut Iod) -> Option<Result<(OwnedFd, Option<SocketAddr>), Failure>> {
+/// Has the next connection ready, and tells whose it is; `None` while there is none.
+fn take_connection(iod: &mut Iod) -> Option<Result<Option<SocketAddr>, Failure>> {
     let Some(Transport::Listener(listener)) = &mut iod.transport else {
         return Some(Err(Failure::Misuse(Misuse::NotListening)));
     };
-    if let Some(unclaimed) = listener.unclaimed.take() {
-        return Some(Ok(unclaimed));
+    if let Some((_, peer)) = &listener.unclaimed {
+        return Some(Ok(*peer));
     }
     loop {
         match listener.accept() {
-            Ok(connection) => return Some(Ok(connection)),
-            // It was there, and is gone again (accept(2)): the next one is as good.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
+            Ok((fd, peer)) => {
+                listener.unclaimed = Some((fd, peer));
+                return Some(Ok(peer));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_of_the_visitor(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 iod.ready.remove(Ready::READABLE);
                 iod.ready.remove(Ready::ERROR);
@@ -145,6 +151,24 @@ fn take_connection(iod: &mut Iod) -> Option<Result<(OwnedFd, Option<SocketAddr>)
             Err(error) => return Some(Err(Failure::io(&error, During::Accept))),
         }
     }
+}
+
+/// Whether an error is that of a connection which was there and is gone again: the next one is as good (accept(2)).
+fn is_of_the_visitor(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::ENONET
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+                | libc::EPROTO
+        )
+    )
 }
 
 /// Ends the sending direction, with what TLS says at the end before it; `None` while there is no room for that.
@@ -160,7 +184,10 @@ pub(super) fn shut_down(iod: &mut Iod) -> Option<Result<Output, Failure>> {
     let fd = iod.transport.as_ref()?.as_fd();
     let shut = socket2::SockRef::from(&fd).shutdown(Shutdown::Write);
     Some(match shut {
-        Ok(()) => Ok(Output::Sent(Sent::default())),
+        Ok(()) => {
+            iod.write_shut = true;
+            Ok(Output::Sent(Sent::default()))
+        }
         Err(error) => Err(Failure::io(&error, During::Write)),
     })
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::{Engine, secure};
 use crate::backend::Ready;
-use crate::error::{During, Failure};
+use crate::error::{During, Failure, Misuse};
 use crate::event::{End, EventId, Output};
 use crate::iod::{Gathered, Iod};
 use crate::op::{Op, Reading, Until};
@@ -183,6 +183,9 @@ pub(super) fn send(
     sent: &mut usize,
     to: Option<SocketAddr>,
 ) -> Option<Result<(), Failure>> {
+    if iod.write_shut {
+        return Some(Err(Failure::Misuse(Misuse::WriteShut)));
+    }
     if iod.tls.is_some() {
         return secure::send(iod, data, sent);
     }

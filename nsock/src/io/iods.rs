@@ -19,7 +19,7 @@ impl<S: 'static> Io<S> {
         self.engine.iod_new()
     }
 
-    /// Makes an IOD from a duplicate of a descriptor: a socket, a pipe, a terminal or a file.
+    /// Makes an IOD from a duplicate of a descriptor: a socket, which may listen, a pipe, a terminal or a file.
     ///
     /// The caller keeps the original; it is never closed, and its flags stay as they are.
     ///

@@ -41,6 +41,9 @@ impl<S: 'static> Io<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// The connections have the options of the listening socket. One of somebody else's making can be
+    /// [adopted](Self::iod_adopt); if it is in blocking mode, nobody else may accept from it.
+    ///
     /// # Errors
     /// The failure of making, binding or listening, or a misuse of the IOD, which stays as it was.
     pub fn listen_tcp(&mut self, iod: IodId, local: SocketAddr) -> Result<(), Failure> {
@@ -73,7 +76,7 @@ impl<S: 'static> Io<S> {
 
     /// Sends no more on a stream, when all writes asked for before are done: the peer's reads come to the end, its
     /// answers can still be read (half-close). With TLS, the end is told there too (close_notify). A write asked for
-    /// later fails with `EPIPE`.
+    /// later is a misuse.
     #[track_caller]
     pub fn shutdown_write(
         &mut self,

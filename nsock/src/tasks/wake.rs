@@ -1,15 +1,22 @@
 //! Which tasks are to be polled, told from any thread.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 
 use crate::backend::Waker as EngineWaker;
 
+#[derive(Default)]
+struct Queue {
+    order: VecDeque<u64>,
+    /// The same, to be found.
+    queued: HashSet<u64>,
+}
+
 /// Tasks to be polled, each once, in the order in which they were woken.
 pub(super) struct Ready {
-    queue: Mutex<VecDeque<u64>>,
+    queue: Mutex<Queue>,
     engine: EngineWaker,
     home: ThreadId,
 }
@@ -20,14 +27,25 @@ impl Ready {
     }
 
     pub(super) fn push(&self, task: u64) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if !queue.contains(&task) {
-            queue.push_back(task);
+        let mut queue = self.lock();
+        if queue.queued.insert(task) {
+            queue.order.push_back(task);
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.lock().order.len()
+    }
+
     pub(super) fn pop(&self) -> Option<u64> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        let mut queue = self.lock();
+        let task = queue.order.pop_front()?;
+        queue.queued.remove(&task);
+        Some(task)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
