@@ -2,6 +2,7 @@
 complete -c scanner -f
 complete -c scanner -l append-output -d 'Add to these files instead of writing them afresh'
 complete -c scanner -l badsum -d 'Send wrong checksums: only what does not look answers'
+complete -c scanner -l color -x -d 'Show states in colors: always, never, or auto, which is on a terminal unless the environment has NO_COLOR'
 complete -c scanner -l data -x -d 'What probes carry: bytes, a text, N random bytes'
 complete -c scanner -l data-length -x -d 'What probes carry: bytes, a text, N random bytes'
 complete -c scanner -l data-string -x -d 'What probes carry: bytes, a text, N random bytes'

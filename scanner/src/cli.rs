@@ -141,6 +141,21 @@ pub struct Arguments {
     pub stats_every: Option<Duration>,
     /// `--noninteractive`: the terminal is left alone.
     pub noninteractive: bool,
+    /// `--color`.
+    pub color: Color,
+}
+
+/// When the report on the screen has colors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Color {
+    /// On a terminal that knows them, unless the environment has `NO_COLOR`.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// How hosts are to be found.

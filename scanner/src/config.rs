@@ -27,7 +27,7 @@ pub use error::ConfigError;
 pub use identity::changed;
 pub use probing::Methods;
 
-use crate::cli::{Arguments, Discovery, LEVEL_MAX, Level, NameLookup, PacketTrace, Timing, Work};
+use crate::cli::{Arguments, Color, Discovery, LEVEL_MAX, Level, NameLookup, PacketTrace, Timing, Work};
 use crate::escape::Escaped;
 use crate::pace::Pace;
 use crate::packet::line::Format;
@@ -121,6 +121,8 @@ pub struct Config {
     pub stats_every: Option<Duration>,
     /// Whether the terminal is left alone: no keys, no status line.
     pub noninteractive: bool,
+    /// When the report on the screen has colors.
+    pub color: Color,
     /// A number of the words of the targets and of the lists they were read from.
     pub targets_fingerprint: u64,
     /// What the user may not have meant, a line each.
@@ -243,6 +245,7 @@ impl Config {
             append: arguments.append,
             stats_every: arguments.stats_every.filter(|time| !time.is_zero()),
             noninteractive: arguments.noninteractive,
+            color: arguments.color,
             targets_fingerprint,
             warnings,
         };

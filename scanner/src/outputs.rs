@@ -12,12 +12,12 @@ use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::cli::{NameLookup, PacketTrace, Work};
+use crate::cli::{Color, NameLookup, PacketTrace, Work};
 use crate::config::{Config, Output};
 use crate::escape::Escaped;
 use crate::report::{
-    Consumer, Destination, Document, Forward, Grepable, Harmless, Html, Ndjson, Normal, ScanEvent, Seekable,
-    StatusLine, Style, Xml,
+    Consumer, Destination, Document, Forward, Grepable, Harmless, Html, Ndjson, Normal, Palette, ScanEvent,
+    Seekable, StatusLine, Style, Xml,
 };
 use crate::verdict::Errno;
 
@@ -103,6 +103,7 @@ pub fn style(config: &Config) -> Style {
         open_only: config.open_only,
         show_rate: config.debug > 0 || config.pace.min_rate.is_some() || config.pace.max_rate.is_some(),
         answer_limits: config.pace.answer_limits,
+        palette: Palette::Plain,
         list_only: config.work == Work::List,
         show_down: config.name_lookup == NameLookup::Always,
     }
@@ -123,9 +124,10 @@ pub fn open(config: &Config, continued: Option<&Path>) -> Result<Vec<Sink>, Outp
         &config.output_html,
         &config.trace_out,
     ];
+    let palette = palette(config.color);
     let on_stdout = outputs.contains(&&Some(Output::Stdout));
     if !config.silent && !on_stdout {
-        let screen = Normal::new(io::stdout(), Destination::Screen, style);
+        let screen = Normal::new(io::stdout(), Destination::Screen, Style { palette, ..style });
         let sink = match has_status_line(config) {
             true => Named::boxed("", &Output::Stdout, StatusLine::new(screen, io::stderr())),
             false => Named::boxed("", &Output::Stdout, screen),
@@ -188,6 +190,18 @@ pub fn has_status_line(config: &Config) -> bool {
     let traced = config.packet_trace != PacketTrace::Off || config.debug > 0;
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     !config.noninteractive && !traced && !dumb && io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
+/// The colors of the report on the screen.
+fn palette(color: Color) -> Palette {
+    let environment = || {
+        io::stdout().is_terminal() && anstyle_query::term_supports_ansi_color() && !anstyle_query::no_color()
+    };
+    match color {
+        Color::Never => Palette::Plain,
+        Color::Auto if !environment() => Palette::Plain,
+        Color::Always | Color::Auto => Palette::Colored,
+    }
 }
 
 /// Tells outputs of these roles something; one that fails is left out from then on.

@@ -69,6 +69,7 @@ pub(super) const LONGS: &[Long] = &[
     plain("--mtu", Value::Required),
     plain("--scanflags", Value::Required),
     plain("--trace-format", Value::Required),
+    plain("--color", Value::Required),
     plain("--send-ip", Value::None),
     plain("--send-eth", Value::None),
     plain("--privileged", Value::None),

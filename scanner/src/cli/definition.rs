@@ -92,6 +92,7 @@ pub(super) fn command() -> Command {
                 "decoys",
                 "scanflags",
                 "trace-format",
+                "color",
                 "seed",
                 "trace-out",
                 "stats-every",

@@ -166,6 +166,8 @@ REPORT
   --resume FILE       Go on with the run whose journal FILE is, to the port. Its
                       options are taken over, or must not make it another scan
                       where targets are given again; others may be added.
+  --color X           Show states in colors: always, never, or auto, which is
+                      on a terminal unless the environment has NO_COLOR.
   --trace-format X    classic, or bracket: everything in brackets.
   --trace-out FILE    Write every trace record to FILE as a line of JSON.
 
@@ -216,7 +218,7 @@ mod tests {
             --min-rtt-timeout --max-rtt-timeout --host-timeout --max-runtime --min-parallelism --max-parallelism \
             --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard -g --ttl --data --data-string --data-length --ip-options \
             -f --mtu -D --spoof-mac --badsum --send-eth --send-ip --privileged --unprivileged --trace-format --trace-out -PR \
-            --discovery-ignore-rst --dns-max-rate --resolve-all --proxies";
+            --discovery-ignore-rst --dns-max-rate --resolve-all --proxies --color";
         for option in long_only.split_whitespace() {
             assert!(LONG.contains(option), "{option} in --help");
         }

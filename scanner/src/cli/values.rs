@@ -8,7 +8,9 @@ use clap::ArgMatches;
 use nsock::ProxyChain;
 
 use super::definition::{BARE, all};
-use super::{Arguments, LEVEL_MAX, Level, NameLookup, PacketTrace, Request, Timing, UsageError, name_of};
+use super::{
+    Arguments, Color, LEVEL_MAX, Level, NameLookup, PacketTrace, Request, Timing, UsageError, name_of,
+};
 use crate::argv::Normalized;
 use crate::escape::Escaped;
 use crate::target::{Families, Shard};
@@ -136,8 +138,19 @@ impl Values<'_> {
             resume: self.once("resume", "--resume")?.map(PathBuf::from),
             stats_every: self.time("--stats-every", 1e5)?,
             noninteractive: self.matches.get_flag("noninteractive"),
+            color: self.color()?,
             ..arguments
         })
+    }
+
+    fn color(&self) -> Result<Color, UsageError> {
+        let Some(value) = self.once("color", "--color")? else { return Ok(Color::Auto) };
+        match value.to_str() {
+            Some("auto") => Ok(Color::Auto),
+            Some("always") => Ok(Color::Always),
+            Some("never") => Ok(Color::Never),
+            _ => Err(self.refuse("--color", &value, "auto, always or never")),
+        }
     }
 
     /// A file of results: named by itself, or by `-oA` and the ending of its form.

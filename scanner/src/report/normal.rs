@@ -5,14 +5,16 @@ use std::io::{self, Write};
 
 use super::phases::{phase_completed, phase_started};
 use super::table::reason;
-use super::{Consumer, Cut, Fold, HostReport, PacketCounts, ScanEvent, Start, Summary, Telling, port_table};
+use super::{
+    Consumer, Cut, Fold, HostReport, PacketCounts, Palette, ScanEvent, Start, Summary, Telling, port_table,
+};
 use crate::plan::{AnswerLimits, Ending, HostStatus};
 use crate::verdict::PortState;
 
-/// Name and version, as every output shows them.
 /// Of so many ports a host has few that are open; if nearly all of them are, something answers for them.
 const CROWD: usize = 50;
 
+/// Name and version, as every output shows them.
 const PRODUCT: &str = concat!("scanner ", env!("CARGO_PKG_VERSION"));
 
 /// Where a normal report goes; a file has no banner and no progress, but a first and a last line of its own.
@@ -43,6 +45,8 @@ pub struct Style {
     pub list_only: bool,
     /// Whether the rate of the scan is told at its end.
     pub show_rate: bool,
+    /// Whether states are told apart by color as well.
+    pub palette: Palette,
     /// What was done about hosts that limit their answers.
     pub answer_limits: AnswerLimits,
 }
@@ -85,7 +89,8 @@ impl<W: Write> Consumer for Normal<W> {
                 phase_completed(phase, elapsed, total)
             }
             ScanEvent::OpenPort { address, protocol, port } if verbose => {
-                format!("Discovered open port {port}/{protocol} on {address}\n")
+                let open = self.style.palette.state(PortState::Open, PortState::Open.word());
+                format!("Discovered {open} port {port}/{protocol} on {address}\n")
             }
             ScanEvent::Progress(progress, Telling::Stats) if self.on_screen() => progress.stats(),
             ScanEvent::Progress(progress, Telling::Timing) if self.on_screen() => progress.timing(),
@@ -137,7 +142,8 @@ fn host_report(host: &HostReport, style: Style) -> String {
     if style.open_only && !host.ports.has_open() {
         return String::new();
     }
-    let mut text = format!("Scan report for {}", host.title());
+    let title = format!("Scan report for {}", host.title());
+    let mut text = style.palette.title(&title).to_string();
     if style.list_only {
         text.push('\n');
         return text;
@@ -187,7 +193,7 @@ fn host_report(host: &HostReport, style: Style) -> String {
         if style.answer_limits == AnswerLimits::Defied && host.ports.count(PortState::Filtered) > 0 {
             text.push_str("Some closed ports may be reported as filtered due to --defeat-rst-ratelimit\n");
         }
-        text.push_str(&port_table(&host.ports, &host.title(), host.ip(), fold, style.reasons));
+        text.push_str(&port_table(&host.ports, &host.title(), host.ip(), fold, style.reasons, style.palette));
     }
     if let Some(mac) = host.mac {
         let _ = writeln!(text, "MAC Address: {mac} ({})", host.vendor.unwrap_or("Unknown"));

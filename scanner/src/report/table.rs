@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::{PortResult, PortResults};
+use super::{Palette, PortResult, PortResults};
 use crate::ports::Protocol;
 use crate::services;
 use crate::verdict::{PortState, Verdict};
@@ -46,7 +46,14 @@ impl Fold {
 
 /// Writes what a report says of the ports of a host: the line of counts, and the table.
 #[must_use]
-pub fn port_table(results: &PortResults, title: &str, target: IpAddr, fold: Fold, reasons: bool) -> String {
+pub fn port_table(
+    results: &PortResults,
+    title: &str,
+    target: IpAddr,
+    fold: Fold,
+    reasons: bool,
+    palette: Palette,
+) -> String {
     let ports = results.sorted();
     let (hidden, shown) = split(&ports, fold);
     let mut text = String::new();
@@ -61,7 +68,7 @@ pub fn port_table(results: &PortResults, title: &str, target: IpAddr, fold: Fold
         let _ = writeln!(text, "Not shown: {}", not_shown(&hidden));
     }
     if !shown.is_empty() {
-        text.push_str(&table(&shown, target, reasons));
+        text.push_str(&table(&shown, target, reasons, palette));
     }
     text
 }
@@ -98,7 +105,7 @@ pub(super) fn not_shown(hidden: &[PortResult]) -> String {
     items.join(", ")
 }
 
-fn table(ports: &[PortResult], target: IpAddr, reasons: bool) -> String {
+fn table(ports: &[PortResult], target: IpAddr, reasons: bool, palette: Palette) -> String {
     let mut rows = vec![vec!["PORT".to_owned(), "STATE".to_owned(), "SERVICE".to_owned()]];
     if reasons {
         rows[0].push("REASON".to_owned());
@@ -111,7 +118,16 @@ fn table(ports: &[PortResult], target: IpAddr, reasons: bool) -> String {
         }
         rows.push(row);
     }
-    align(rows)
+    let text = align(rows);
+    let mut lines = text.split_inclusive('\n');
+    let mut colored: String = lines.next().into_iter().collect();
+    // Afterwards: what colors a cell has no width.
+    for (line, PortResult { verdict, .. }) in lines.zip(ports) {
+        let state = verdict.state.to_string();
+        let (before, after) = line.split_once(&state).unwrap_or((line, ""));
+        let _ = write!(colored, "{before}{}{after}", palette.state(verdict.state, &state));
+    }
+    colored
 }
 
 /// Lays rows out in columns as wide as their widest cell, with one blank between them and none at the end of a line.
@@ -164,7 +180,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let results =
             results([(8080, PortState::Filtered, Reason::NoResponse), (22, PortState::Open, Reason::SynAck)]);
-        let text = port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), true);
+        let text = port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), true, Palette::Plain);
         let expected = "\n\
             PORT     STATE    SERVICE    REASON\n\
             22/tcp   open     ssh        syn-ack\n\
@@ -173,12 +189,30 @@ mod tests {
     }
 
     #[test]
+    fn colors_take_no_room() {
+        let results =
+            results([(22, PortState::Open, Reason::SynAck), (8080, PortState::Filtered, Reason::NoResponse)]);
+        let fold = Fold::new(0, 0, false);
+        let plain = port_table(&results, "198.18.64.10", TARGET, fold, true, Palette::Plain);
+        let colored = port_table(&results, "198.18.64.10", TARGET, fold, true, Palette::Colored);
+        assert!(colored.contains("22/tcp   \x1b[1m\x1b[32mopen\x1b[0m     ssh"), "{colored:?}");
+        assert_eq!(without_escapes(&colored), plain);
+    }
+
+    fn without_escapes(text: &str) -> String {
+        let mut parts = text.split("\x1b[");
+        let first = parts.next().unwrap().to_owned();
+        parts.fold(first, |text, part| text + part.split_once('m').unwrap().1)
+    }
+
+    #[test]
     fn many_ports_of_one_state_are_counted_by_reason() {
         let many = (1..=164).map(|port| (port, PortState::Filtered, Reason::HostProhibited));
         let more = (165..=198).map(|port| (port, PortState::Filtered, Reason::NoResponse));
         let open = [(200, PortState::Open, Reason::SynAck)];
         let results = results(many.chain(more).chain(open));
-        let text = port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), false);
+        let text =
+            port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), false, Palette::Plain);
         let first = text.lines().next().unwrap();
         assert_eq!(
             first,
@@ -192,14 +226,16 @@ mod tests {
         let results = results(
             (1..=100).map(|port| (port, PortState::Unknown, Reason::Local(crate::verdict::Errno::EMFILE))),
         );
-        let text = port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), false);
+        let text =
+            port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), false, Palette::Plain);
         assert!(text.ends_with("Not shown: 100 unknown tcp ports (local-EMFILE)\n"), "{text}");
     }
 
     #[test]
     fn all_ports_in_ignored_states() {
         let results = results((1000..=1100).map(|port| (port, PortState::Closed, Reason::ConnRefused)));
-        let text = port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), false);
+        let text =
+            port_table(&results, "198.18.64.10", TARGET, Fold::new(0, 0, false), false, Palette::Plain);
         let expected = "All 101 scanned ports on 198.18.64.10 are in ignored states.\n\
             Not shown: 101 closed tcp ports (conn-refused)\n";
         assert_eq!(text, expected);

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -27,11 +28,17 @@ struct Seat {
     /// The program's end, so that the terminal is there as long as the seat.
     terminal: OwnedFd,
     child: Child,
+    /// What was shown since the last that a test wanted to see, and before.
     shown: String,
+    seen: String,
 }
 
 impl Seat {
     fn new(line: &str) -> Self {
+        Self::with(line, ("TERM", "xterm"))
+    }
+
+    fn with(line: &str, (variable, value): (&str, &str)) -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -41,9 +48,9 @@ impl Seat {
         let stream = || Stdio::from(terminal.try_clone().unwrap());
         // A session of its own, with this terminal.
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(SCANNER).args(words(line)).env("TERM", "xterm");
+        command.arg("--ctty").arg(SCANNER).args(words(line)).env("TERM", "xterm").env(variable, value);
         let child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
-        Self { person: person.into(), terminal, child, shown: String::new() }
+        Self { person: person.into(), terminal, child, shown: String::new(), seen: String::new() }
     }
 
     fn press(&mut self, keys: &str) {
@@ -63,7 +70,7 @@ impl Seat {
             self.shown.push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
         let end = self.shown.find(wanted).unwrap() + wanted.len();
-        self.shown.drain(..end);
+        self.seen.extend(self.shown.drain(..end));
     }
 
     fn takes_single_keys(&self) -> bool {
@@ -100,6 +107,42 @@ impl Drop for Seat {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn states_have_colors_on_a_terminal_that_knows_them_and_nowhere_else() {
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = server.local_addr().unwrap().port();
+    let line = format!("-sT -n -Pn -p{port} 127.0.0.1");
+    let row = format!("{port}/tcp ");
+    let mut seat = Seat::new(&line);
+    seat.see("\x1b[1mScan report for 127.0.0.1\x1b[0m\r\n");
+    seat.see(&row);
+    seat.see("\x1b[1m\x1b[32mopen\x1b[0m");
+    seat.end(0);
+    for (environment, option, colored) in [
+        (("NO_COLOR", "1"), "auto", false),
+        (("TERM", "dumb"), "auto", false),
+        (("NO_COLOR", "1"), "always", true),
+        (("NO_COLOR", ""), "never", false),
+        (("NO_COLOR", ""), "auto", true),
+    ] {
+        let mut seat = Seat::with(&format!("{line} --color {option}"), environment);
+        seat.see(&row);
+        seat.see("scanner done");
+        let is_colored = seat.seen.contains("\x1b[32m");
+        assert_eq!(is_colored, colored, "{environment:?} --color {option}");
+        seat.end(0);
+    }
+    // Not a terminal: plain, unless it is asked for; files never have any.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report");
+    let mut command = Command::new(SCANNER);
+    assert!(!run(command.args(words(&line))).expect(0).stdout.contains('\x1b'));
+    let colored = run(command.arg("--color=always").arg("-oN").arg(&file)).expect(0).stdout;
+    assert!(colored.contains("\x1b[32mopen"), "{colored:?}");
+    let written = fs::read_to_string(file).unwrap();
+    assert!(written.contains(&row) && !written.contains('\x1b'), "{written:?}");
 }
 
 #[test]
@@ -141,7 +184,7 @@ fn a_status_line_tells_how_far_it_is_and_gives_way_to_the_report() {
     seat.see("%, 0:0");
     seat.see("left; 0 hosts done, 2 up; at 2 hosts");
     kill_process(seat.pid(), Signal::TERM).unwrap();
-    seat.see("\r\x1b[KScan report for 127.0.0.1");
+    seat.see("\r\x1b[K\x1b[1mScan report for 127.0.0.1");
     seat.end(143);
 }
 
