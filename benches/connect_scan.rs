@@ -10,11 +10,10 @@ mod connects;
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use connects::child::{Ended, run};
-use testkit::measure::{Effort, Spread, Table, interleaved};
+use testkit::measure::{Effort, Ended, Spread, Table, build_program, interleaved};
 use testkit::{Lab, TARGETS_V4, TcpEcho, need_root, need_tool};
 
 /// Of the system, of a thread in the lab, or of what was measured.
@@ -41,7 +40,7 @@ fn main() -> Result<(), Failure> {
     if need_root()
         && let Some(lab) = Lab::new("connects")?
     {
-        let scanner = build_scanner()?;
+        let scanner = build_program("scanner")?;
         lan_host(&mut table, &lab, &scanner, effort)?;
         one_port(&mut table, &scanner, effort)?;
         let with_nmap = arguments.iter().any(|argument| argument == "--with-nmap");
@@ -94,7 +93,7 @@ fn one_port(table: &mut Table, scanner: &Path, effort: Effort) -> Result<(), Fai
         return Ok(());
     }
     let arguments = ["-n", "-sT", "-p", "22", "127.0.0.1"];
-    let scan = |program: &Path| run(Command::new(program).args(arguments));
+    let scan = |program: &Path| Ended::run(Command::new(program).args(arguments));
     let pairs = interleaved(effort.pairs(), || scan(scanner), || scan(Path::new("nmap")))?;
     let (wall, detail) = compare(&pairs, |ended| ended.cost.wall.as_secs_f64() * 1e3);
     table.row("1 port of 127.0.0.1: wall", "<= 0.5", wall, format!("{detail} ms (nmap)"));
@@ -136,7 +135,7 @@ fn dropped_ports(
 
 /// Runs a program on the scanner's side of the lab; it must say what is expected, or its time means nothing.
 fn run_expecting(lab: &Lab, command: &mut Command, expected: &str) -> Result<Ended, Failure> {
-    let ended = lab.in_scanner(|| run(command))??;
+    let ended = lab.in_scanner(|| Ended::run(command))??;
     if !ended.stdout.contains(expected) {
         return Err(format!("{command:?} was to find \"{expected}\", and said: {}", ended.stdout).into());
     }
@@ -149,20 +148,4 @@ fn compare(pairs: &[(Ended, Ended)], figure: impl Fn(&Ended) -> f64) -> (Spread,
     let spread = |pick: fn(&(f64, f64)) -> f64| Spread::of(&figures.iter().map(pick).collect::<Vec<_>>());
     let (one, other) = (spread(|pair| pair.0).median, spread(|pair| pair.1).median);
     (spread(|pair| pair.0 / pair.1), format!("{one:.2} against {other:.2}"))
-}
-
-/// Builds the scanner as users have it, and gives the program.
-fn build_scanner() -> Result<PathBuf, Failure> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--locked", "--package", "scanner", "--message-format", "json"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()?;
-    let messages = String::from_utf8(output.stdout)?;
-    let mut program = messages.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let is_it = message["target"]["name"] == "scanner" && message["target"]["kind"][0] == "bin";
-        message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
-    });
-    program.next_back().ok_or_else(|| format!("the build of the scanner failed: {}", output.status).into())
 }

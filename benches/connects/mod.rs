@@ -1,5 +1,4 @@
-//! A connect scan without a library, and what a program took.
+//! A connect scan without a library.
 
 pub(crate) mod bare;
-pub(crate) mod child;
 mod sys;

@@ -1,9 +1,8 @@
-//! The system calls of the bare loop, and of measuring it, that no crate of the workspace offers safely.
-#![expect(unsafe_code, reason = "socket options, control messages and wait4 are passed raw pointers")]
+//! The system calls of the bare loop that no crate of the workspace offers safely.
+#![expect(unsafe_code, reason = "socket options and control messages are passed raw pointers")]
 
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -34,34 +33,6 @@ pub(crate) fn has_queued_error(socket: BorrowedFd<'_>) -> bool {
     let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
     // SAFETY: `message` names one live, writable control buffer with its true length and no other memory.
     unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) >= 0 }
-}
-
-/// What a process took.
-pub(crate) struct Usage {
-    /// As wait(2) has it; 0 is success.
-    pub(crate) status: i32,
-    pub(crate) cpu: Duration,
-    pub(crate) peak_bytes: u64,
-}
-
-/// Waits for a child of this process to end.
-pub(crate) fn wait(child: u32) -> Result<Usage, Errno> {
-    let child = libc::pid_t::try_from(child).map_err(|_| Errno::CHILD)?;
-    let mut status = 0;
-    // SAFETY: all-zero is a valid `rusage`: it has numbers only.
-    let mut usage: libc::rusage = unsafe { mem::zeroed() };
-    // SAFETY: both pointers are to live variables of the types that the kernel fills in.
-    if unsafe { libc::wait4(child, &raw mut status, 0, &raw mut usage) } < 0 {
-        return Err(last_errno());
-    }
-    let cpu = time(usage.ru_utime) + time(usage.ru_stime);
-    // In kilobytes, getrusage(2).
-    Ok(Usage { status, cpu, peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024 })
-}
-
-fn time(time: libc::timeval) -> Duration {
-    let part = |value| u64::try_from(value).unwrap_or(0);
-    Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
 }
 
 fn last_errno() -> Errno {

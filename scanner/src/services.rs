@@ -1,7 +1,7 @@
 //! Names of services by port: the IANA registry, and a short list of names people know better.
 //!
-//! The table is text (`services/iana.txt`, made by `xtask`), sorted by port and searched in place, so nothing is
-//! parsed or allocated at start.
+//! The table is text (`services/iana.txt`, made by `xtask`), sorted by port and read in place, from where an index made
+//! by the compiler says; so nothing is parsed or allocated at start.
 
 mod overrides;
 
@@ -9,6 +9,11 @@ use crate::ports::Protocol;
 use overrides::OVERRIDES;
 
 const IANA: &str = include_str!("services/iana.txt");
+
+/// Ports that share an entry of the index.
+const STRIDE: usize = 4;
+/// Where in the table the rows of each [`STRIDE`] ports begin. A report of a million ports asks a million times.
+static STARTS: [u32; 65_536 / STRIDE] = starts(IANA.as_bytes());
 
 /// Returns the name of `port`, or `None` where none is known (a report then says `unknown`).
 ///
@@ -44,21 +49,43 @@ fn registered(port: u16, protocol: Protocol) -> Option<&'static str> {
     rows.take_while(|row| row.port == port).find(|row| row.applies_to(protocol)).map(|row| row.name)
 }
 
-/// Finds the offset of the first row whose port is not below `port`, by bisection over the text.
+/// The offset of the first row whose port is not below `port`.
 fn first_row_of(port: u16) -> usize {
-    let (mut low, mut high) = (0, IANA.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let start = IANA[..middle].rfind('\n').map_or(0, |end| end + 1);
-        let line = IANA[start..].lines().next().unwrap_or("");
-        // Lines of the header do not parse and sort before every port.
-        if Row::parse(line).is_none_or(|row| row.port < port) {
-            low = start + line.len() + 1;
-        } else {
-            high = start;
-        }
+    let mut start = STARTS[usize::from(port) / STRIDE] as usize;
+    while let Some(line) = IANA[start..].lines().next()
+        && Row::parse(line).is_some_and(|row| row.port < port)
+    {
+        start = (start + line.len() + 1).min(IANA.len());
     }
-    low.min(IANA.len())
+    start
+}
+
+/// Makes the index. Lines that begin with no digit are passed over.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the table is shorter, and a constant cannot be checked later"
+)]
+const fn starts(text: &[u8]) -> [u32; 65_536 / STRIDE] {
+    let mut starts = [text.len() as u32; 65_536 / STRIDE];
+    let (mut at, mut next) = (0, 0);
+    while at < text.len() {
+        let line = at;
+        let mut port = 0;
+        while at < text.len() && text[at].is_ascii_digit() {
+            port = 10 * port + (text[at] - b'0') as usize;
+            at += 1;
+        }
+        let is_row = at > line;
+        while is_row && next < starts.len() && STRIDE * next <= port {
+            starts[next] = line as u32;
+            next += 1;
+        }
+        while at < text.len() && text[at] != b'\n' {
+            at += 1;
+        }
+        at += 1;
+    }
+    starts
 }
 
 /// One line of the table: `22 tus ssh`.
@@ -90,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_found_by_bisection() {
+    fn every_row_is_found_by_the_index() {
         let mut previous = 0;
         for line in IANA.lines().filter(|line| !line.starts_with('#')) {
             let row = Row::parse(line).expect(line);

@@ -1,6 +1,7 @@
 //! Measuring one thing against another on a machine that drifts: in pairs that alternate, by medians, with the spread.
 
 mod echo_process;
+mod process;
 mod spread;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 pub use echo_process::EchoProcess;
+pub use process::{Ended, build_program};
 pub use spread::Spread;
 
 /// How long a bench may take.
