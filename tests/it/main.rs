@@ -1,6 +1,7 @@
 //! The integration tests of the workspace: one binary, one module per situation.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod book;
 mod bugs;
 mod classic_text;
 mod contract;

@@ -17,6 +17,7 @@
 //! | a port where nothing listens | [`closed_port`] |
 //! | a host that never answers a connect | [`full_backlog`] |
 //! | running out of descriptors | [`with_descriptor_limit`] |
+//! | whether a page in `docs` prints what it shows | [`Page`] |
 //! | how much is allocated | [`CountingAllocator`] |
 //! | the cost of one thing against another, on a core of its own | [`measure`] |
 //! | whether a trace keeps nsock's contract | [`Oracle`] |
@@ -40,6 +41,7 @@
 //! ```
 
 mod alloc;
+mod book;
 mod datagrams;
 mod dns;
 mod lab;
@@ -55,9 +57,19 @@ mod tls;
 mod udp;
 mod worker;
 
+/// The code in the pages of the book, compiled and run.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/writing-a-probe.md")]
+    mod writing_a_probe {}
+    #[doc = include_str!("../../docs/debugging-an-iod.md")]
+    mod debugging_an_iod {}
+}
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use alloc::CountingAllocator;
+pub use book::Page;
 pub use datagrams::{BATCH_MAX, DatagramBatch, SLOT_BYTES};
 pub use dns::{
     DnsAnswer, DnsConditions, DnsQuestion, DnsResponder, DnsTransport, LyingDns, Say, answer_in_place,

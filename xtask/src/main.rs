@@ -1,4 +1,4 @@
-//! Chores of the repository: the manual page and completions, the tables of service names and of vendors.
+//! Chores of the repository: the manual page, completions and list of options, the tables of service names and of vendors.
 //!
 //! ```sh
 //! cargo run -p xtask -- manual
@@ -9,6 +9,7 @@
 //! ```
 
 mod manual;
+mod options;
 mod services;
 mod vendors;
 
@@ -42,22 +43,24 @@ fn run() -> Result<(), String> {
     }
 }
 
-/// The files made of the scanner's help, by name.
-fn assets() -> [(&'static str, String); 4] {
+/// The root of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The files made of the scanner's help, by their paths below the root.
+fn assets() -> [(&'static str, String); 5] {
     [
-        ("scanner.1", manual::page(LONG, env!("CARGO_PKG_VERSION"))),
-        ("scanner.bash", manual::bash(LONG)),
-        ("_scanner", manual::zsh(LONG)),
-        ("scanner.fish", manual::fish(LONG)),
+        ("scanner/assets/scanner.1", manual::page(LONG, env!("CARGO_PKG_VERSION"))),
+        ("scanner/assets/scanner.bash", manual::bash(LONG)),
+        ("scanner/assets/_scanner", manual::zsh(LONG)),
+        ("scanner/assets/scanner.fish", manual::fish(LONG)),
+        ("docs/options.md", options::page(LONG)),
     ]
 }
 
-/// Writes the manual page and the completions.
+/// Writes the manual page, the completions and the book's list of options.
 fn manual() -> Result<(), String> {
-    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scanner/assets"));
-    std::fs::create_dir_all(folder).map_err(|why| format!("{}: {why}", folder.display()))?;
     for (name, text) in assets() {
-        let path = folder.join(name);
+        let path = std::path::Path::new(ROOT).join(name);
         std::fs::write(&path, text).map_err(|why| format!("{}: {why}", path.display()))?;
     }
     Ok(())

@@ -7,22 +7,22 @@ use std::fmt::Write as _;
 const TEXT_COLUMN: usize = 22;
 
 /// Sections that are shown as they stand: their lines are tables of their own.
-const AS_IT_STANDS: [&str; 3] = ["JOURNALS", "KEYS, WHILE A SCAN RUNS ON A TERMINAL", "EXAMPLES"];
+pub(crate) const AS_IT_STANDS: [&str; 3] = ["JOURNALS", "KEYS, WHILE A SCAN RUNS ON A TERMINAL", "EXAMPLES"];
 
 /// A part of the help.
-struct Section<'a> {
-    title: &'a str,
-    lines: Vec<&'a str>,
+pub(crate) struct Section<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) lines: Vec<&'a str>,
 }
 
 /// An option, or options, and what they do.
-struct Item {
-    head: String,
-    text: String,
+pub(crate) struct Item {
+    pub(crate) head: String,
+    pub(crate) text: String,
 }
 
 /// The first lines, and the sections.
-fn sections(help: &str) -> (Vec<&str>, Vec<Section<'_>>) {
+pub(crate) fn sections(help: &str) -> (Vec<&str>, Vec<Section<'_>>) {
     let (mut intro, mut sections) = (Vec::new(), Vec::<Section<'_>>::new());
     for line in help.lines() {
         let is_title = line.starts_with(|first: char| first.is_ascii_uppercase())
@@ -36,7 +36,7 @@ fn sections(help: &str) -> (Vec<&str>, Vec<Section<'_>>) {
     (intro, sections)
 }
 
-fn items(section: &Section<'_>) -> Vec<Item> {
+pub(crate) fn items(section: &Section<'_>) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for line in section.lines.iter().filter(|line| !line.is_empty()) {
         let is_continued = line.chars().take_while(|&found| found == ' ').count() >= TEXT_COLUMN;
@@ -88,8 +88,8 @@ pub(crate) fn page(help: &str, version: &str) -> String {
 
 /// An option as it is typed, and what a shell has to know of it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Typed {
-    word: String,
+pub(crate) struct Typed {
+    pub(crate) word: String,
     /// What stands for its value, if it has one of its own word.
     value: Option<String>,
     text: String,
@@ -102,7 +102,7 @@ impl Typed {
 }
 
 /// Every option of the help. Letters and digits behind a dash belong to it; `[`, `=` and dots do not.
-fn typed(help: &str) -> Vec<Typed> {
+pub(crate) fn typed(help: &str) -> Vec<Typed> {
     let (_, sections) = sections(help);
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
@@ -208,10 +208,9 @@ mod tests {
 
     #[test]
     fn the_committed_files_are_those_of_the_help() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scanner/assets");
         for (name, text) in crate::assets() {
-            let committed = std::fs::read_to_string(format!("{folder}/{name}")).unwrap_or_default();
-            assert!(committed == text, "scanner/assets/{name}: run `cargo run -p xtask -- manual`");
+            let committed = std::fs::read_to_string(format!("{}/{name}", crate::ROOT)).unwrap_or_default();
+            assert!(committed == text, "{name}: run `cargo run -p xtask -- manual`");
         }
     }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod bad_input;
+mod book;
 mod differs;
 mod formats;
 mod full;

@@ -1,9 +1,14 @@
 //! Running a program and looking at what it left.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use testkit::Page;
 
 /// The program under test.
 pub(crate) const SCANNER: &str = env!("CARGO_BIN_EXE_scanner");
@@ -65,6 +70,23 @@ pub(crate) fn run_with_input(command: &Command, input: &[u8]) -> Run {
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
         finish(child)
     })
+}
+
+/// Types the commands of a page, in a shell that `before` starts, and fails unless they print what the page shows. Returns
+/// the folder that they were typed in, which has the program on its PATH.
+#[track_caller]
+pub(crate) fn run_page(page: &Page, before: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let bin = folder.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(SCANNER, bin.join("scanner")).unwrap();
+    let paths = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([bin].into_iter().chain(env::split_paths(&paths))).unwrap();
+    let script = format!("cd {}\n{}", folder.path().display(), page.script());
+    let mut command = Command::new("env");
+    let printed = run(command.args(before).args(["sh", "-c", &script]).env("PATH", path)).stdout;
+    page.check(&printed).unwrap_or_else(|why| panic!("{why}"));
+    folder
 }
 
 /// Starts a command whose outputs are read later.
