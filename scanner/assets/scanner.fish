@@ -55,6 +55,7 @@ complete -c scanner -l trace-out -r -F -d 'Write every trace record to FILE as a
 complete -c scanner -l ttl -x -d 'Time to live of probes'
 complete -c scanner -l unprivileged -d 'Act as if raw packets were permitted, or were not'
 complete -c scanner -l version -d 'Print the version'
+complete -c scanner -l workers -x -d 'Share the ports among N threads'
 complete -c scanner -s 4 -d 'Scan IPv4 or IPv6 addresses only'
 complete -c scanner -s 6 -d 'Scan IPv4 or IPv6 addresses only'
 complete -c scanner -s D -x -d 'Send a copy of each probe from these addresses; RND:N'

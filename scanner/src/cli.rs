@@ -143,6 +143,8 @@ pub struct Arguments {
     pub noninteractive: bool,
     /// `--color`.
     pub color: Color,
+    /// `--workers`.
+    pub workers: Option<NonZeroU32>,
 }
 
 /// When the report on the screen has colors.

@@ -123,6 +123,8 @@ pub struct Config {
     pub noninteractive: bool,
     /// When the report on the screen has colors.
     pub color: Color,
+    /// How many threads are to share the scan, if the user says so.
+    pub workers: Option<NonZeroU32>,
     /// A number of the words of the targets and of the lists they were read from.
     pub targets_fingerprint: u64,
     /// What the user may not have meant, a line each.
@@ -246,6 +248,7 @@ impl Config {
             stats_every: arguments.stats_every.filter(|time| !time.is_zero()),
             noninteractive: arguments.noninteractive,
             color: arguments.color,
+            workers: arguments.workers,
             targets_fingerprint,
             warnings,
         };

@@ -2,16 +2,15 @@
 #![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
 mod setup;
+mod workers;
 
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use nsock::Pool;
 use scanner::cli::{self, NameLookup, Request, Timing, Work, help};
 use scanner::config::{Config, Input};
 use scanner::exit::Exit;
@@ -211,6 +210,7 @@ fn options(
         _ => Lookup::HostsUp,
     };
     options.trace_connects = tracing.shows_connects();
+    options.tell_ports = config.output_json.is_some() || config.verbosity > 0;
     options.group_max = config.pace.hosts_max.map_or(GROUP_MAX, |most| most as usize).min(GROUP_MAX);
     options.runtime_max = config.pace.runtime_max;
     options.trace_format = config.trace_format;
@@ -242,20 +242,18 @@ fn run(
     tracing: &Tracing,
     started: Instant,
 ) -> Result<Exit, Stop> {
-    let mut pool = Pool::<Scan>::new().map_err(|error| failed("start the event loop", &error))?;
+    let mut pool = setup::pool(config)?;
     tracing.install(&mut pool);
-    let mut probes = nsock::SocketOptions::default();
-    probes.icmp_errors = true;
-    probes.local = config.source.map(|source| SocketAddr::new(source, 0));
-    probes.device.clone_from(&config.interface);
-    probes.ip_options.clone_from(&config.raw.ip_options);
-    pool.set_options(probes);
     pool.set_proxychain(setup::proxies(config)?);
     let record =
         resumed.map(Resumed::record).transpose().map_err(|error| Stop(Exit::Usage, error.to_string()))?;
     let earlier_seed = record.as_ref().map(|record| record.start.seed);
     let seed = config.seed.or(earlier_seed).unwrap_or_else(|| fastrand::u64(..));
-    let side = raw_side::open(config, &mut pool, tracing.shows_connects(), seed, started)
+    let is_traced = tracing.is_on() || tracing.file().is_some() || config.debug > 0;
+    let (workers, note) = workers::count(config, &targets, is_traced);
+    note.iter().for_each(|line| eprintln!("scanner: {line}"));
+    let worker = workers::worker(0, workers);
+    let side = raw_side::open(config, &mut pool, tracing.shows_connects(), seed, worker, started)
         .map_err(|refused| Stop(refused.exit, refused.line))?;
     let about_methods = config.methods(side.permitted).warnings;
     for line in side.notes.iter().chain(&about_methods).chain(&config.not_honored(side.permitted)) {
@@ -264,7 +262,10 @@ fn run(
     let terminal = if config.noninteractive { None } else { Terminal::open() };
     let watch = signals::watch(&mut pool, terminal).map_err(|error| failed("watch for signals", &error))?;
     let names = name_service(config, &mut pool)?;
-    let options = options(config, tracing, &side, seed, started)?;
+    let mut options = options(config, tracing, &side, seed, started)?;
+    options.tell_ports |= resumed.is_some();
+    options.settings = options.settings.shared_by(workers);
+    options.descriptors = (options.descriptors / workers as usize).max(1);
     let now = pool.now();
     let order = match config.randomize_hosts {
         true => HostOrder::Shuffled { seed },
@@ -305,10 +306,13 @@ fn run(
     }
     let mut consumers: Vec<Box<dyn Consumer>> = sinks.into_iter().map(|(_, sink)| sink).collect();
     consumers.push(Box::new(Harmless(Complaints)));
+    let scan_options = options.clone();
     let mut scan =
         Scan::new(options, targets, walk, names, consumers, now).with_raw(side.raw).with_earlier(earlier);
     let levels = Levels { verbosity: config.verbosity, debug: config.debug };
     scan = scan.watched(levels, outputs::has_status_line(config), config.stats_every, now);
+    let crew = workers::start(config, &scan_options, workers, &pool, seed, started)?;
+    scan = scan.with_crew(crew);
     give_up_privileges(config)?;
     scan.run(&mut pool).map_err(|error| failed("go on", &error))?;
     scan.count_drops(&mut pool);

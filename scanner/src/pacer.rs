@@ -47,6 +47,18 @@ impl Rate {
         self.interval
     }
 
+    /// Both rates together.
+    ///
+    /// ```
+    /// use scanner::pacer::Rate;
+    /// let sum = Rate::per_second(10.0).unwrap().plus(Rate::per_second(30.0).unwrap());
+    /// assert_eq!(sum.probes_per_second().round(), 40.0);
+    /// ```
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self::per_second(self.probes_per_second() + other.probes_per_second()).unwrap_or(self)
+    }
+
     /// Probes per second.
     #[must_use]
     pub fn probes_per_second(self) -> f64 {

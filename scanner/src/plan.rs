@@ -150,6 +150,8 @@ pub struct Plan {
     stopped: bool,
     // Known ports of the host that is being added.
     known_next: Option<Box<PortSet>>,
+    // The host that is being added is only looked for.
+    portless_next: bool,
 }
 
 impl Plan {
@@ -189,6 +191,7 @@ impl Plan {
             ended: false,
             stopped: false,
             known_next: None,
+            portless_next: false,
             settings,
         }
     }
@@ -226,6 +229,7 @@ impl Plan {
         let mut host = Box::new(Host::new(id, address, phase, &self.settings, now));
         host.asked = asked;
         host.known = self.known_next.take();
+        host.portless = self.portless_next;
         if let HostStart::NeighborOrUp(reason) = start {
             host.presumed = Some(reason);
         }
@@ -253,6 +257,14 @@ impl Plan {
         self.known_next = Some(Box::new(known));
         let id = self.add_host(now, address, start);
         self.known_next = None;
+        id
+    }
+
+    /// As [`add_host`](Self::add_host), for a host that is only looked for: its ports are somebody else's.
+    pub fn add_host_without_ports(&mut self, now: Instant, address: IpAddr, start: HostStart) -> HostId {
+        self.portless_next = true;
+        let id = self.add_host(now, address, start);
+        self.portless_next = false;
         id
     }
 

@@ -57,6 +57,7 @@ pub fn open(
     pool: &mut Pool<Scan>,
     packets_shown: bool,
     seed: u64,
+    worker: (u16, u16),
     started: Instant,
 ) -> Result<RawSide, Refused> {
     let permitted = privileges(config).allow_raw_packets();
@@ -73,6 +74,7 @@ pub fn open(
     setup.options = config.raw.clone();
     setup.neighbors = config.neighbors;
     setup.trace = packets_shown.then(|| (Detail::of_debug_level(config.debug), config.trace_format));
+    setup.worker = worker;
     setup.wish = wish(config);
     match Raw::open(pool, setup, started) {
         Ok(raw) => Ok(RawSide { raw: Some(raw), permitted, notes: Vec::new() }),

@@ -4,8 +4,10 @@
 //! ports, as people know it from transcripts. Otherwise the three overlap: ports are scanned as soon as their host is
 //! known to be up, and names are looked up beside that.
 
+mod crew;
 mod earlier;
 mod events;
+mod helper;
 mod hosts;
 mod names;
 mod options;
@@ -26,14 +28,17 @@ use nsock::{EventId, Io, IodId, Pool};
 
 use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Statistics};
 use crate::report::{Consumer, Cut, HostReport, Levels, ScanEvent, Summary, Sweep, epoch};
-use crate::target::{TargetSet, Walk};
+use crate::target::{Address, TargetSet, Walk};
 use crate::verdict::Errno;
 
+pub use crew::Crew;
 pub use earlier::{Earlier, EarlierHost};
+pub use helper::{Command, Job, Link, Shown};
 pub use names::{NameService, SystemNames};
 pub use options::{Course, GROUP_MAX, Lookup, Options, Presumed};
 pub use raw::{Raw, RawError, RawSetup};
 
+use crew::Share;
 use status::Watcher;
 
 /// Warnings of one scan that are told apart; a proxy may word each of its troubles differently.
@@ -50,7 +55,27 @@ struct Host {
     /// Discovery probes under way: forgotten once one of them has an answer.
     asking: Vec<(ProbeId, IodId)>,
     since: Instant,
+    /// Who probes its ports, and the helpers that are at it.
+    share: Option<Share>,
+    away: Vec<usize>,
+    /// The plan at hand has nothing more to do with it.
+    own_part_is_over: bool,
     finished: bool,
+}
+
+impl Host {
+    const fn new(report: HostReport, since: Instant) -> Self {
+        Self {
+            report,
+            name: Name::NotAsked,
+            asking: Vec::new(),
+            since,
+            share: None,
+            away: Vec::new(),
+            own_part_is_over: false,
+            finished: false,
+        }
+    }
 }
 
 /// How far the look-up of a host's name has come.
@@ -88,6 +113,11 @@ pub struct Scan {
     probes: HashMap<ProbeId, IodId>,
     /// Probes by packet, if there are any.
     raw: Option<Raw>,
+    /// Those who share the work, and the hosts they have.
+    crew: Crew,
+    lent: HashMap<Address, Index>,
+    /// The one whose work this scan shares.
+    link: Option<Link>,
     /// A timer will ask the plan for more at once.
     pump_is_due: bool,
     /// Which of the techniques is at hand.
@@ -147,6 +177,9 @@ impl Scan {
             indices: HashMap::default(),
             probes: HashMap::default(),
             raw: None,
+            crew: Crew::default(),
+            lent: HashMap::default(),
+            link: None,
             pump_is_due: false,
             technique: 0,
             names,
@@ -197,12 +230,14 @@ impl Scan {
             self.deadline = Some(event);
         }
         self.listen(pool);
+        self.hear_helpers(pool);
         if self.options.ticks {
             self.begin_ticks(pool);
         }
         self.begin_group(pool);
         self.pump(pool);
         pool.run(self, None)?;
+        self.end_helpers();
         Ok(())
     }
 
@@ -213,6 +248,7 @@ impl Scan {
         self.plan.stop(io.now());
         self.drain_events(io);
         self.count_plan();
+        self.end_helpers();
         for host in self.hosts.values_mut() {
             if !host.finished {
                 host.report.ending = Ending::Interrupted;
@@ -247,6 +283,9 @@ impl Scan {
 
     /// Tells the consumers something that did not come from the scan itself.
     pub fn tell(&mut self, event: ScanEvent<'_>) {
+        if let Some(link) = &mut self.link {
+            return link.keep(event, self.options.tell_ports);
+        }
         let unwritable = &mut self.unwritable;
         self.consumers.retain_mut(|consumer| match consumer.event(event) {
             Ok(()) => true,
@@ -276,7 +315,7 @@ impl Scan {
                 && self.statistics.unknown == 0
                 && self.summary.cut == Cut::Not,
             probes_sent: self.statistics.sent,
-            packets: self.raw.as_ref().map(Raw::counts),
+            packets: self.raw.as_ref().map(|raw| raw.counts() + self.crew.packets()),
             tell_overcome_trouble: self.options.tell_overcome_trouble,
             is_proxied: self.options.is_proxied,
             ..self.summary.clone()
@@ -296,8 +335,16 @@ impl Scan {
         }
     }
 
-    /// Does what the plan wants done until it wants to wait.
+    /// Does what the plan wants done until it wants to wait, and tells those who share the work.
     fn pump(&mut self, io: &mut Io<Self>) {
+        self.pump_plan(io);
+        self.crew.flush();
+        if let Some(link) = &mut self.link {
+            link.flush();
+        }
+    }
+
+    fn pump_plan(&mut self, io: &mut Io<Self>) {
         if self.stop_if_unheard(io) {
             return;
         }
@@ -307,7 +354,7 @@ impl Scan {
             if self.raw.as_ref().is_some_and(Raw::is_full) {
                 return self.flush(io);
             }
-            while self.stage == Stage::Whole && self.plan.wants_hosts() {
+            while self.stage == Stage::Whole && self.plan.wants_hosts() && self.crew.has_room() {
                 let Some(address) = self.next_target() else {
                     self.plan.end_of_hosts();
                     break;

@@ -1,6 +1,6 @@
 //! What a run needs before it starts: a source that works, targets with their names looked up, somebody to look up more.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use dns::{Driver, Resolver};
 use nsock::Pool;
@@ -138,6 +138,18 @@ pub(crate) fn name_service(config: &Config, pool: &mut Pool<Scan>) -> Result<Nam
     let ids = dns::unpredictable_ids().map_err(|error| failed("look up names", &error))?;
     let resolver = Resolver::new(dns, ids).map_err(|error| failed("look up names", &error))?;
     Ok(NameService::Resolver(Box::new(Driver::attach(pool, resolver, Scan::dns, Scan::name_answered))))
+}
+
+/// An event loop whose sockets are as the user wants them.
+pub(crate) fn pool(config: &Config) -> Result<Pool<Scan>, Stop> {
+    let mut pool = Pool::<Scan>::new().map_err(|error| failed("start the event loop", &error))?;
+    let mut probes = nsock::SocketOptions::default();
+    probes.icmp_errors = true;
+    probes.local = config.source.map(|source| SocketAddr::new(source, 0));
+    probes.device.clone_from(&config.interface);
+    probes.ip_options.clone_from(&config.raw.ip_options);
+    pool.set_options(probes);
+    Ok(pool)
 }
 
 /// The proxies, the first of them with its address: the others are looked up by the one before them.

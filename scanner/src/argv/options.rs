@@ -70,6 +70,7 @@ pub(super) const LONGS: &[Long] = &[
     plain("--scanflags", Value::Required),
     plain("--trace-format", Value::Required),
     plain("--color", Value::Required),
+    plain("--workers", Value::Required),
     plain("--send-ip", Value::None),
     plain("--send-eth", Value::None),
     plain("--privileged", Value::None),

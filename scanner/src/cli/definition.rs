@@ -93,6 +93,7 @@ pub(super) fn command() -> Command {
                 "scanflags",
                 "trace-format",
                 "color",
+                "workers",
                 "seed",
                 "trace-out",
                 "stats-every",

@@ -138,6 +138,9 @@ PACE
   --randomize-hosts   Try hosts in random order (-rH).
   --shard I/N         Scan the I-th of N shares of the hosts, so that N machines
                       share a scan; each host is in one share.
+  --workers N         Share the ports among N threads. By default as many as
+                      there are cores where the work is worth it, and one with
+                      any trace or a pace that is asked for.
   --seed N            Use the probe order of an earlier run, which -d tells.
 
 REPORT
@@ -218,7 +221,7 @@ mod tests {
             --min-rtt-timeout --max-rtt-timeout --host-timeout --max-runtime --min-parallelism --max-parallelism \
             --min-hostgroup --max-hostgroup --defeat-rst-ratelimit -r --randomize-hosts --shard -g --ttl --data --data-string --data-length --ip-options \
             -f --mtu -D --spoof-mac --badsum --send-eth --send-ip --privileged --unprivileged --trace-format --trace-out -PR \
-            --discovery-ignore-rst --dns-max-rate --resolve-all --proxies --color";
+            --discovery-ignore-rst --dns-max-rate --resolve-all --proxies --color --workers";
         for option in long_only.split_whitespace() {
             assert!(LONG.contains(option), "{option} in --help");
         }

@@ -22,7 +22,7 @@ fn every_option_reaches_its_field() {
         "-sT -p 22 --exclude-ports 23 -iL list --exclude a,b --exclude c --excludefile out -Pn -n \
          --dns-servers 198.18.0.1 -T4 --max-retries 2 --open --reason -vv -d3 -4 --seed 0x10 --packet-trace=net \
          --trace-out t.json -oN o.txt -oX o.xml -oJ o.json -oH o.html --max-rate 50 -M 7 -r -rH --shard 2/3 \
-         --append-output --resume r.ndjson --stats-every 1.5m --noninteractive --color=never host other",
+         --append-output --resume r.ndjson --stats-every 1.5m --noninteractive --color=never --workers 3 host other",
     );
     let expected = Arguments {
         targets: vec!["host".into(), "other".into()],
@@ -77,6 +77,7 @@ fn every_option_reaches_its_field() {
         stats_every: Some(Duration::from_secs(90)),
         noninteractive: true,
         color: Color::Never,
+        workers: NonZeroU32::new(3),
     };
     assert_eq!(typed, expected);
 }

@@ -17,6 +17,8 @@ use crate::target::{Families, Shard};
 
 /// Most queries a second that can be asked for; more is as good as no limit.
 const DNS_RATE_MAX: u64 = 1_000_000;
+/// Most threads that can be asked for.
+const WORKERS_MAX: u64 = 64;
 
 pub(super) fn request(matches: &ArgMatches, normalized: &Normalized) -> Result<Request, UsageError> {
     if matches.get_flag("help") {
@@ -139,6 +141,7 @@ impl Values<'_> {
             stats_every: self.time("--stats-every", 1e5)?,
             noninteractive: self.matches.get_flag("noninteractive"),
             color: self.color()?,
+            workers: self.count("--workers", 1, WORKERS_MAX)?.and_then(NonZeroU32::new),
             ..arguments
         })
     }

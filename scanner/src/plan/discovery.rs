@@ -11,8 +11,8 @@ use crate::verdict::{Errno, PortState, Reason, Verdict};
 
 /// Rounds follow each other after this share of the time-out, in tenths.
 const SPACING_TENTHS: u32 = 3;
-/// Probes of later rounds are waited for this share of the time-out, in tenths, so that two rounds take 1.2 of it.
-const LATER_TENTHS: u32 = 9;
+/// Probes of later rounds are waited for this share of the time-out, in twentieths, so that two rounds take 1.15 of it.
+const LATER_TWENTIETHS: u32 = 17;
 /// A host that a router calls unreachable is listened for at least this long: another router, or a firewall that
 /// refuses but one kind of probe, may answer otherwise.
 const HOPELESS_MIN: Duration = Duration::from_millis(50);
@@ -69,7 +69,7 @@ impl Discovery {
 
     /// How long a probe of this round is waited for.
     pub(super) fn timeout(timeout: Duration, round: u8) -> Duration {
-        if round == 0 { timeout } else { timeout * LATER_TENTHS / 10 }
+        if round == 0 { timeout } else { timeout * LATER_TWENTIETHS / 20 }
     }
 
     /// What to do now. `rounds` is how many rounds are worth it, `timeout` that of the first round.

@@ -77,6 +77,8 @@ pub(super) struct Host {
     // It counts as up for this reason even if it does not answer.
     pub(super) presumed: Option<Reason>,
     pub(super) ports: PortTable,
+    // It is only looked for.
+    pub(super) portless: bool,
     // Ports known from an earlier run, until the port table is made.
     pub(super) known: Option<Box<PortSet>>,
     pub(super) rtt: Rtt,
@@ -110,7 +112,7 @@ impl Host {
     /// A host in a phase.
     pub(super) fn new(id: HostId, address: IpAddr, phase: Phase, settings: &Settings, now: Instant) -> Self {
         let timing = &settings.timing;
-        let most = settings.max_parallelism.unwrap_or(HALF_OPEN_PER_HOST_MAX).max(1);
+        let most = settings.max_parallelism.unwrap_or(settings.half_open_max).max(1);
         let serial = timing.parallelism == Parallelism::Serial && settings.max_parallelism.is_none();
         let half_open_max = if serial { 1 } else { most };
         let least = settings.min_parallelism.unwrap_or(timing.window.min);
@@ -123,6 +125,7 @@ impl Host {
             asked: Asked::Methods,
             presumed: None,
             ports: PortTable::default(),
+            portless: false,
             known: None,
             rtt: Rtt::new(timing.rtt),
             queued: false,
@@ -153,6 +156,9 @@ impl Host {
     pub(super) fn start_ports(&mut self, settings: &Settings, now: Instant) {
         let timing = &settings.timing;
         self.phase = Phase::Ports;
+        if self.portless {
+            return;
+        }
         self.ports = PortTable::new(settings, self.id.serial);
         if let Some(known) = self.known.take() {
             for (index, _) in settings.ports.iter().enumerate().filter(|(_, port)| known.contains(**port)) {
@@ -369,7 +375,7 @@ impl Host {
 
     /// How it went, once it is finished.
     pub(super) fn summary(&self, ending: Ending, ports: usize) -> HostSummary {
-        let ports = u32::try_from(ports).unwrap_or(u32::MAX);
+        let ports = if self.portless { 0 } else { u32::try_from(ports).unwrap_or(u32::MAX) };
         let unfinished = ports.saturating_sub(self.ports.told());
         HostSummary {
             ending,

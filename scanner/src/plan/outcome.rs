@@ -213,7 +213,8 @@ impl Plan {
         self.statistics.hosts_up += 1;
         self.asked -= 1;
         self.tell_status(id, HostStatus::Up, verdict);
-        if self.scanned < self.settings.scanned_max() {
+        let at_once = self.host(id).is_some_and(|host| host.portless);
+        if at_once || self.scanned < self.settings.scanned_max() {
             self.start_ports(now, id);
         } else {
             if let Some(host) = self.host_mut(id) {

@@ -30,6 +30,8 @@ pub(super) struct PortTable {
     fresh: u32,
     // Ports that are not probed any more.
     done: Bitmap,
+    // Of the done, those that were never to be probed.
+    left_out: u32,
     // Ports whose result was reported.
     told: Bitmap,
     // By try number less one: ports waiting for that try.
@@ -54,6 +56,7 @@ impl PortTable {
             len,
             fresh: 0,
             done: Bitmap::new(len),
+            left_out: 0,
             told: Bitmap::new(len),
             waiting: Vec::new(),
             answers: Vec::new(),
@@ -200,12 +203,14 @@ impl PortTable {
     pub(super) fn leave_out(&mut self, position: u32) {
         self.settle(position);
         self.tell(position);
+        self.left_out += 1;
         self.pass_over_known();
     }
 
     /// The share of the work on the ports that is done, from 0 to 1: a silent port counts by its tries.
     pub(super) fn share_done(&self) -> f64 {
-        if self.len == 0 {
+        let own = self.len - self.left_out;
+        if own == 0 {
             return 1.0;
         }
         let rounds = f64::from(self.tries.retries_worth(self.retries_max)) + 1.0;
@@ -214,7 +219,8 @@ impl PortTable {
             .iter()
             .zip(1u8..)
             .map(|(waiting, tries)| f64::from(waiting.count()) * (f64::from(tries) / rounds).min(1.0));
-        ((f64::from(self.done.count()) + tried.sum::<f64>()) / f64::from(self.len)).min(1.0)
+        let done = f64::from(self.done.count() - self.left_out) + tried.sum::<f64>();
+        (done / f64::from(own)).min(1.0)
     }
 
     /// Gives back what only a running scan needs.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::host::HALF_OPEN_PER_HOST_MAX;
 use crate::pacer::Rate;
 use crate::template::{Template, Timing};
 use crate::verdict::{PortState, Reason, ResetEvidence};
@@ -155,6 +156,8 @@ pub struct Settings {
     pub min_parallelism: Option<u32>,
     /// Most probes in flight, over all hosts.
     pub max_parallelism: Option<u32>,
+    /// Most half-open probes to one host, whatever its window.
+    pub half_open_max: u32,
     /// The longest delay the plan may impose on a host by itself, if the user gave one. The template's cap does not
     /// bind it: with a host that answers 40 times a second, sending 100 probes a second gives wrong states.
     pub scan_delay_max: Option<Duration>,
@@ -183,11 +186,31 @@ impl Settings {
             min_rate: None,
             min_parallelism: None,
             max_parallelism: None,
+            half_open_max: HALF_OPEN_PER_HOST_MAX,
             scan_delay_max: None,
             answer_limits: AnswerLimits::Respected,
             hosts_max: None,
             hosts_min: None,
         }
+    }
+
+    /// Settings for one of several plans that share the hosts of a scan: together they keep to what one may do.
+    ///
+    /// ```
+    /// use scanner::plan::{HALF_OPEN_PER_HOST_MAX, Settings};
+    /// use scanner::template::Template;
+    /// let whole = Settings::new(Template::Normal, vec![22]);
+    /// let half = whole.clone().shared_by(2);
+    /// assert_eq!(half.half_open_max, HALF_OPEN_PER_HOST_MAX / 2);
+    /// assert_eq!(half.timing.silence_per_group.interval(), 2 * whole.timing.silence_per_group.interval());
+    /// ```
+    #[must_use]
+    pub fn shared_by(mut self, plans: u32) -> Self {
+        let plans = plans.max(1);
+        self.half_open_max = (self.half_open_max / plans).max(1);
+        let interval = self.timing.silence_per_group.interval();
+        self.timing.silence_per_group = Rate::every(interval * plans);
+        self
     }
 
     /// The discovery method at an index, for a host asked in this way.

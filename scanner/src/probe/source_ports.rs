@@ -10,6 +10,8 @@ use std::ops::RangeInclusive;
 pub const SPAN: u16 = STAGES * STAGE;
 /// Stages until the ports of the first are used again.
 const STAGES: u16 = 32;
+/// Workers that can have ports of their own: each needs those of a plan, and of the one before it.
+const SHARES_MAX: u16 = STAGES / 4;
 /// Ports of a stage.
 const STAGE: u16 = TRIES * LANES;
 /// Tries that can be told apart. The plan makes fewer by itself.
@@ -25,15 +27,34 @@ const FIRST_MIN: u16 = 33_000;
 pub enum SourcePorts {
     /// Always this one (`-g`): an answer is then known by its cookie alone.
     Fixed(u16),
-    /// [`SPAN`] ports from this one on.
-    From(u16),
+    /// Ports in a row.
+    From {
+        /// The first of them.
+        first: u16,
+        /// Stages until they are used again.
+        stages: u16,
+    },
 }
 
 impl SourcePorts {
     /// Begins at a port that follows from a random number.
     #[must_use]
     pub fn random(random: u16) -> Self {
-        Self::From(FIRST_MIN + random % (u16::MAX - SPAN - FIRST_MIN))
+        Self::From { first: FIRST_MIN + random % (u16::MAX - SPAN - FIRST_MIN), stages: STAGES }
+    }
+
+    /// The part of one of several workers that share a run, so that none hears what is for another. Beyond
+    /// so many workers some have the same ports, and know their answers by the key alone.
+    #[must_use]
+    pub fn of_worker(self, worker: u16, workers: u16) -> Self {
+        match self {
+            Self::Fixed(port) => Self::Fixed(port),
+            Self::From { first, stages } => {
+                let shares = workers.next_power_of_two().clamp(1, SHARES_MAX);
+                let stages = stages / shares;
+                Self::From { first: first + worker % shares * stages * STAGE, stages }
+            }
+        }
     }
 
     /// The ports that answers to the run can come to.
@@ -41,7 +62,7 @@ impl SourcePorts {
     pub fn all(self) -> RangeInclusive<u16> {
         match self {
             Self::Fixed(port) => port..=port,
-            Self::From(first) => first..=first.saturating_add(SPAN - 1),
+            Self::From { first, stages } => first..=first.saturating_add(stages * STAGE - 1),
         }
     }
 
@@ -49,9 +70,9 @@ impl SourcePorts {
     pub(super) fn port(self, stage: u16, lane: u8, try_number: u8) -> u16 {
         match self {
             Self::Fixed(port) => port,
-            Self::From(first) => {
+            Self::From { first, stages } => {
                 let place = u16::from(try_number) % TRIES * LANES + u16::from(lane) % LANES;
-                first.wrapping_add(stage % STAGES * STAGE + place)
+                first.wrapping_add(stage % stages * STAGE + place)
             }
         }
     }
@@ -61,10 +82,10 @@ impl SourcePorts {
     pub fn is_of_stage(self, port: u16, stage: u16) -> bool {
         match self {
             Self::Fixed(fixed) => port == fixed,
-            Self::From(first) => {
+            Self::From { first, stages } => {
                 let offset = port.wrapping_sub(first);
                 let found = offset / STAGE;
-                offset < SPAN && (found == stage % STAGES || found == stage.wrapping_add(1) % STAGES)
+                found < stages && (found == stage % stages || found == stage.wrapping_add(1) % stages)
             }
         }
     }
@@ -73,9 +94,9 @@ impl SourcePorts {
     pub(super) fn tries(self, port: u16, stage: u16, tries_max: u8) -> impl Iterator<Item = u8> {
         let (first, step) = match self {
             Self::Fixed(fixed) => (if port == fixed { 0 } else { u8::MAX }, 1),
-            Self::From(first) => {
+            Self::From { first, stages } => {
                 let offset = port.wrapping_sub(first);
-                let is_ours = offset < SPAN && offset / STAGE == stage % STAGES;
+                let is_ours = offset / STAGE < stages && offset / STAGE == stage % stages;
                 let try_number = u8::try_from(offset % STAGE / LANES).unwrap_or(u8::MAX);
                 (if is_ours { try_number } else { u8::MAX }, usize::from(TRIES))
             }
@@ -101,6 +122,27 @@ mod tests {
             prop_assert!(tries.contains(&try_number) && tries.len() <= 4);
             prop_assert_eq!(ports.tries(port, stage + other, 60).count(), 0);
         }
+    }
+
+    #[test]
+    fn workers_have_ports_of_their_own() {
+        let whole = SourcePorts::random(77);
+        for workers in [2, 3, 8] {
+            let mut taken = std::collections::BTreeSet::new();
+            for worker in 0..workers {
+                let share = whole.of_worker(worker, workers);
+                for port in share.all() {
+                    assert!(
+                        whole.all().contains(&port) && taken.insert(port),
+                        "{port} of {worker}/{workers}"
+                    );
+                }
+                let port = share.port(9, 1, 3);
+                assert!(share.is_of_stage(port, 9) && share.tries(port, 9, 10).eq([3]));
+            }
+        }
+        assert_eq!(whole.of_worker(0, 1), whole);
+        assert_eq!(SourcePorts::Fixed(53).of_worker(1, 2), SourcePorts::Fixed(53));
     }
 
     #[test]

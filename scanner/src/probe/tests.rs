@@ -34,7 +34,7 @@ const METHODS: [Method; 8] = [
 fn probing(technique: Technique) -> Probing {
     Probing {
         cookies: Cookies::new([1, 2]),
-        source_ports: SourcePorts::From(40_000),
+        source_ports: SourcePorts::From { first: 40_000, stages: 32 },
         methods: METHODS.to_vec(),
         technique: Some(technique),
         flags: None,

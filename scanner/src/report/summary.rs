@@ -1,5 +1,6 @@
 //! What is said at the end of a scan.
 
+use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
 use crate::verdict::Errno;
@@ -47,6 +48,25 @@ pub enum Cut {
     Interrupted,
     /// The time it was given (`--max-runtime`).
     OutOfTime,
+}
+
+impl AddAssign for PacketCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.sent_bytes += more.sent_bytes;
+        self.received += more.received;
+        self.received_bytes += more.received_bytes;
+        self.dropped += more.dropped;
+    }
+}
+
+impl Add for PacketCounts {
+    type Output = Self;
+
+    fn add(mut self, more: Self) -> Self {
+        self += more;
+        self
+    }
 }
 
 /// Packets of the scan's own making and the answers to them; bytes from the IP or ARP header on.

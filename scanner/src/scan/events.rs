@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nsock::Io;
 
-use super::{Scan, Stage};
+use super::{Index, Scan, Stage};
 use crate::plan::{Ending, HostId, HostStatus, HostSummary, PlanEvent};
 use crate::ports::Protocol;
 use crate::report::{PortProof, ScanEvent};
@@ -63,6 +63,9 @@ impl Scan {
         if stage == Stage::Whole && self.wants_name(index) {
             self.ask_name(io, index);
         }
+        if status == HostStatus::Up {
+            self.hand_out(index, verdict.reason);
+        }
     }
 
     pub(super) fn port_known(&mut self, id: HostId, port: u16, proof: PortProof) {
@@ -78,8 +81,6 @@ impl Scan {
     }
 
     pub(super) fn host_finished(&mut self, now: Instant, id: HostId, summary: HostSummary) {
-        let stage = self.stage;
-        let more_to_come = stage == Stage::Ports && self.technique + 1 < self.options.techniques.len();
         let Some(&index) = self.indices.get(&id) else { return };
         let Some(host) = self.hosts.get_mut(&index) else { return };
         let ip = host.report.ip();
@@ -88,18 +89,31 @@ impl Scan {
         host.report.latency = summary.latency.or(host.report.latency);
         host.report.variation = summary.variation.unwrap_or_default();
         host.report.timeout = summary.timeout;
-        host.report.ending = summary.ending;
-        host.report.answers_limited = summary.answers_limited;
+        if summary.ending != Ending::Complete {
+            host.report.ending = summary.ending;
+        }
+        host.report.answers_limited = summary.answers_limited.or(host.report.answers_limited);
         host.report.ports_unfinished += summary.ports_unfinished;
         host.report.elapsed = now.saturating_duration_since(host.since);
-        if (stage != Stage::Discovery && !more_to_come) || summary.ending != Ending::Complete {
-            host.finished = true;
-        }
-        if stage == Stage::Whole {
+        host.own_part_is_over = true;
+        self.own_part_over(index, summary.ending);
+        if self.stage == Stage::Whole || self.link.is_some() {
             self.indices.remove(&id);
         }
+        self.settle(index);
+    }
+
+    /// Takes note if a host is finished: nobody has anything more to do with it.
+    pub(super) fn settle(&mut self, index: Index) {
+        let more_to_come = self.stage == Stage::Ports && self.technique + 1 < self.options.techniques.len();
+        let Some(host) = self.hosts.get_mut(&index) else { return };
+        if !host.own_part_is_over || !host.away.is_empty() {
+            return;
+        }
+        let was_last = self.stage != Stage::Discovery && !more_to_come;
+        host.finished |= was_last || host.report.ending != Ending::Complete;
         // The only host of a phase is reported after the line that says that the phase is over.
-        if stage != Stage::Ports || self.indices.len() > 1 {
+        if self.stage != Stage::Ports || self.indices.len() > 1 || self.link.is_some() {
             self.report_finished();
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::crew::Share;
 use super::{Host, Index, Name, Presumed, Scan};
 use crate::plan::{HostId, HostStart, HostStatus};
 use crate::report::{HostReport, ScanEvent, epoch};
@@ -23,8 +24,7 @@ impl Scan {
         }
         report.epoch = epoch();
         report.scanned_at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
-        let host = Host { report, name: Name::NotAsked, asking: Vec::new(), since: now, finished: false };
-        self.hosts.insert(index, host);
+        self.hosts.insert(index, Host::new(report, now));
         self.unreported.push_back(index);
         index
     }
@@ -53,13 +53,19 @@ impl Scan {
     pub(super) fn enter(&mut self, index: Index, start: HostStart, now: Instant) {
         let Some(host) = self.hosts.get(&index) else { return };
         let address = host.report.address;
-        let known = self.known_ports(address);
-        let id = match known.is_empty() {
-            true => self.plan.add_host(now, address.ip(), start),
-            false => self.plan.add_host_again(now, address.ip(), start, known),
+        let share = self.share_out(index);
+        let left_out = self.left_out(share, 0, self.known_ports(address));
+        let ip = address.ip();
+        let id = match share {
+            Some(Share::Helper(_)) => self.plan.add_host_without_ports(now, ip, start),
+            _ if left_out.is_empty() => self.plan.add_host(now, ip, start),
+            _ => self.plan.add_host_again(now, ip, start, left_out),
         };
         if let Some(raw) = &mut self.raw {
             raw.host_entered(address, id);
+        }
+        if let Some(host) = self.hosts.get_mut(&index) {
+            host.own_part_is_over = false;
         }
         self.indices.insert(id, index);
     }

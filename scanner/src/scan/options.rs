@@ -70,6 +70,8 @@ pub struct Options {
     pub trace_format: Format,
     /// Whether `CONN` lines are wanted.
     pub trace_connects: bool,
+    /// Whether somebody wants to know of each port at once, and not only with its host.
+    pub tell_ports: bool,
     /// Whether local trouble is told even if all of it was overcome.
     pub tell_overcome_trouble: bool,
     /// Whether connects go through proxies.
@@ -98,6 +100,7 @@ impl Options {
             ticks: false,
             trace_format: Format::Classic,
             trace_connects: false,
+            tell_ports: false,
             tell_overcome_trouble: false,
             is_proxied: false,
             group_max: GROUP_MAX,

@@ -195,6 +195,7 @@ impl Scan {
         if let Some(raw) = &mut self.raw {
             raw.begin_plan(&settings, technique);
         }
+        self.begin_helping(&settings, technique);
         self.plan = Plan::new(settings, driver, now);
         self.indices.clear();
         self.probes.clear();
@@ -215,6 +216,8 @@ impl Scan {
     pub(super) fn plan_finished(&mut self, io: &mut Io<Self>) {
         match self.stage {
             Stage::Discovery => self.end_sweep(io),
+            // A helper that plans for itself is never finished, nor a lead before its helpers.
+            Stage::Ports if self.link.is_some() || !self.lent.is_empty() => {}
             Stage::Ports => {
                 self.tell_ports_completed(io.now());
                 if self.technique + 1 < self.options.techniques.len() {

@@ -65,6 +65,8 @@ pub struct RawSetup {
     pub trace: Option<(Detail, Format)>,
     /// Everything random follows from it, but for the key.
     pub seed: u64,
+    /// Which worker this is, and of how many.
+    pub worker: (u16, u16),
     /// The key of the numbers that probes carry, from the system's source of randomness.
     pub key: [u64; 2],
 }
@@ -74,7 +76,7 @@ impl RawSetup {
     #[must_use]
     pub fn new(key: [u64; 2], seed: u64) -> Self {
         let (options, wish) = (RawOptions::default(), Wish::default());
-        Self { options, wish, neighbors: true, trace: None, seed, key }
+        Self { options, wish, neighbors: true, trace: None, seed, worker: (0, 1), key }
     }
 }
 
@@ -150,6 +152,7 @@ impl Raw {
             Some(port) => SourcePorts::Fixed(port),
             None => SourcePorts::random(random.u16(..)),
         };
+        let source_ports = source_ports.of_worker(setup.worker.0, setup.worker.1);
         let ports = source_ports.all();
         let capture = pool.iod_new();
         let mut options = PcapOptions::default();
@@ -305,6 +308,18 @@ impl Raw {
         let target = self.target(address);
         target.host = Some(host);
         target.neighbor_tries = None;
+    }
+
+    /// Where frames to a target are sent, if that is known.
+    pub(super) fn next_mac_of(&self, ip: IpAddr) -> Option<MacAddress> {
+        self.targets.get(&ip)?.way.ok()?.next_mac
+    }
+
+    /// Takes over where frames to a target are sent.
+    pub(super) fn learn_next_mac(&mut self, address: Address, next_mac: Option<MacAddress>) {
+        if let Ok(way) = &mut self.target(address).way {
+            way.next_mac = way.next_mac.or(next_mac);
+        }
     }
 
     /// Nothing more is asked of a target.

@@ -142,6 +142,7 @@ impl Scan {
                 if let Some(raw) = &mut self.raw {
                     raw.show_packets(shown.then_some((detail, format)));
                 }
+                self.show_packets_of_helpers(shown.then_some((detail, format)));
                 format!("Packet Tracing {}.\n", if shown { "enabled" } else { "disabled" })
             }
             b'?' => KEYS.to_owned(),
@@ -170,7 +171,13 @@ impl Scan {
         let under_way = self.plan.under_way();
         let statistics = self.plan.statistics();
         let at_work = u64::from(under_way.asked + under_way.waiting + under_way.scanned);
-        let done = statistics.hosts_finished as f64 + under_way.shares;
+        let mut done = statistics.hosts_finished as f64 + under_way.shares;
+        let undone = self.crew.undone();
+        if undone > 0.0 {
+            // A host that is everybody's is as far as its parts are on the average.
+            let parts = if self.is_everybodys() { self.crew.workers() as f64 } else { 1.0 };
+            done = (done - undone / parts).max(0.0);
+        }
         let waiting_for_names = self.names_asked.values().map(Vec::len).sum::<usize>();
         let total = match self.stage {
             Stage::Whole => self.targets_total(),

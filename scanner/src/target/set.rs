@@ -126,7 +126,8 @@ impl TargetSet {
     }
 
     /// The number of places the addresses are numbered by: some of them may be empty, so that they can be found fast.
-    pub(crate) fn span(&self) -> u128 {
+    #[must_use]
+    pub fn span(&self) -> u128 {
         self.blocks.iter().fold(0, |sum: u128, block| sum.saturating_add(self.span_of(*block)))
     }
 

@@ -33,7 +33,8 @@ impl Shard {
     }
 
     /// How many shards there are.
-    pub(crate) const fn count(self) -> u32 {
+    #[must_use]
+    pub const fn count(self) -> u32 {
         self.count
     }
 }

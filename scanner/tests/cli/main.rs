@@ -26,3 +26,4 @@ mod support;
 mod terminal;
 mod transcript;
 mod trouble;
+mod workers;

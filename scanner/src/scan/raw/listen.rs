@@ -149,7 +149,10 @@ impl Raw {
                 });
                 in_discovery && asked
             }
-            Message::Error { .. } => true,
+            Message::Error { about, .. } => match about.message {
+                Quoted::Tcp { source, .. } | Quoted::Udp { source, .. } => self.is_port_of_stage(source),
+                Quoted::Icmp { .. } => in_discovery,
+            },
         }
     }
 
