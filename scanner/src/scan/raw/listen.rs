@@ -72,7 +72,7 @@ impl Scan {
 
     /// Asks the plan for more when the other packets that are there have been heard too: one at a time, each answer would
     /// send one probe, by a system call of its own. With a trace, where each has its own anyway, at once.
-    fn pump_soon(&mut self, io: &mut Io<Self>) {
+    pub(super) fn pump_soon(&mut self, io: &mut Io<Self>) {
         if self.raw.as_ref().is_some_and(|raw| raw.setup.trace.is_some()) {
             return self.pump(io);
         }

@@ -330,7 +330,8 @@ impl Scan {
             parcels.clear();
             outbox.spare = parcels;
         }
-        self.pump(io);
+        // After the answers that came meanwhile: read at once they are in the processor's cache, and few at a time.
+        self.pump_soon(io);
     }
 
     fn tell_failure(&mut self, parcel: &Parcel, failure: &Failure) {
