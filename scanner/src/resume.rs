@@ -64,13 +64,13 @@ impl Resumed {
         Record::read(&self.bytes).map_err(|why| self.cannot(&why.to_string()))
     }
 
-    /// The arguments of the earlier run, to which those of this one are added.
+    /// The arguments of the earlier run, to which those of this one are added. Pace, reports and the like may be other
+    /// ones now.
     ///
     /// # Errors
     /// If they are not those of a scan.
-    pub fn arguments(&self, mut typed: Vec<OsString>) -> Result<Arguments, CannotResume> {
-        typed.extend(self.record()?.start.arguments);
-        match cli::parse(typed) {
+    pub fn arguments(&self, typed: Vec<OsString>) -> Result<Arguments, CannotResume> {
+        match cli::parse_again(typed, self.record()?.start.arguments) {
             Ok(Request::Scan(arguments)) => Ok(*arguments),
             Ok(_) => Err(self.cannot("its command line is not that of a scan")),
             Err(error) => Err(self.cannot(&error.to_string())),
