@@ -255,7 +255,7 @@ fn run(
         resumed.map(Resumed::record).transpose().map_err(|error| Stop(Exit::Usage, error.to_string()))?;
     let earlier_seed = record.as_ref().map(|record| record.start.seed);
     let seed = config.seed.or(earlier_seed).unwrap_or_else(|| fastrand::u64(..));
-    let side = raw_side::open(config, &mut pool, tracing.shows_connects(), seed, started)
+    let side = raw_side::open(config, &targets, &mut pool, tracing.shows_connects(), seed, started)
         .map_err(|refused| Stop(refused.exit, refused.line))?;
     let about_methods = config.methods(side.permitted).warnings;
     for line in side.notes.iter().chain(&about_methods).chain(&config.not_honored(side.permitted)) {
