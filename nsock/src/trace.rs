@@ -468,5 +468,7 @@ impl fmt::Debug for Tracer {
 /// Says through the `log` crate that a pool was dropped with something pending.
 #[cfg(debug_assertions)]
 pub(crate) fn warn_dropped_pending(report: &crate::observe::Report) {
-    log::warn!(target: "nsock::pool", "a pool was dropped with {} events pending\n{report}", report.events.len());
+    let pending = report.events.len();
+    let s = if pending == 1 { "" } else { "s" };
+    log::warn!(target: "nsock::pool", "a pool was dropped with {pending} event{s} pending\n{report}");
 }

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::cli::{self, Arguments, Request};
 use crate::config::changed;
+use crate::counted::counted;
 use crate::escape::Escaped;
 use crate::journal::Record;
 use crate::outputs::{Role, Sink, tell};
@@ -117,9 +118,11 @@ impl Resumed {
         let name = Escaped::new(self.path.as_os_str().as_encoded_bytes());
         let (done, open) = (earlier.finished.len(), earlier.partial.len());
         let ports: usize = earlier.partial.values().map(|host| host.known.len()).sum();
-        format!(
-            "{name}: {done} hosts are done and skipped; {open} were begun, and {ports} of their ports are known"
-        )
+        let done = counted(done, "host is done and skipped", "hosts are done and skipped");
+        let begun = counted(open, "was begun", "were begun");
+        let whose = if open == 1 { "its" } else { "their" };
+        let known = if ports == 1 { "is" } else { "are" };
+        format!("{name}: {done}; {begun}, and {ports} of {whose} ports {known} known")
     }
 
     /// Cuts off the torn line that a killed run leaves, so that the next one begins a line.

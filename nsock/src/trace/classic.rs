@@ -244,7 +244,9 @@ impl ClassicText<'_> {
             ),
             Asked::SendBatch { datagrams, bytes } => write!(
                 f,
-                "nsock_send_batch(): Send request for {datagrams} datagrams of {bytes} bytes to IOD #{iod} EID {event}"
+                "nsock_send_batch(): Send request for {datagrams} datagram{} of {bytes} byte{} to IOD #{iod} EID {event}",
+                if datagrams == 1 { "" } else { "s" },
+                if bytes == 1 { "" } else { "s" }
             ),
             Asked::Accept => {
                 write!(f, "nsock_accept(): Accept request from IOD #{iod} (timeout: {limit}ms) EID {event}")

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use scanner::counted::counted;
 use serde_json::Value;
 
 use crate::network::{Network, PLAIN, REJECTING};
@@ -122,7 +123,8 @@ fn a_run_killed_at_any_moment_goes_on_and_comes_to_the_same() {
         let converted = run(Command::new(SCANNER).arg("convert").arg(&file).args(["-oX", "-"])).expect(0);
         assert!(converted.stdout.ends_with("</nmaprun>\n"));
         let done = resume(&file).expect(0);
-        assert!(done.stderr.contains(&format!("{} hosts are done and skipped", before.len())), "{done:#?}");
+        let skipped = counted(before.len(), "host is done and skipped", "hosts are done and skipped");
+        assert!(done.stderr.contains(&skipped), "{done:#?}");
         assert!(
             done.stdout.contains(&format!("scanner done: {HOSTS} IP addresses ({HOSTS} hosts up)")),
             "{done:#?}"
@@ -160,7 +162,7 @@ fn ports_that_are_known_are_not_probed_again() {
     let done = run(Command::new(SCANNER).arg("--resume").arg(&file).args(["--max-rate", "100000"]));
     let done = done.expect(0);
     assert!(
-        done.stderr.contains(&format!("1 were begun, and {} of their ports are known", known.len())),
+        done.stderr.contains(&format!("1 was begun, and {} of its ports are known", known.len())),
         "{done:#?}"
     );
     let after = told(&file);
