@@ -186,6 +186,7 @@ pub use packet::{
 pub use pool::{Pool, Stop};
 pub use proxy::{
     PROXIES_MAX, ProxiedTarget, ProxyChain, ProxyError, ProxyFailure, ProxySpecError, ProxySpecProblem,
+    Rehearsal,
 };
 pub use request::{Request, SocketKind};
 pub use socket::{IpVersion, SocketOptions};

@@ -206,7 +206,8 @@ fn waiting(op: &Op) -> Waiting {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} IODs open, {} events pending", self.iods.len(), self.events.len())?;
+        let (iods, events) = (self.iods.len(), self.events.len());
+        writeln!(f, "{iods} IOD{} open, {events} event{} pending", s(iods), s(events))?;
         for iod in &self.iods {
             writeln!(f, "  {iod}")?;
             for event in self.events.iter().filter(|event| event.iod == Some(iod.id)) {
@@ -236,7 +237,8 @@ impl fmt::Display for IodReport {
         }
         write!(
             f,
-            " {state}, {bytes_read} bytes read, {bytes_written} written, made {:.3}s ago at ",
+            " {state}, {bytes_read} byte{} read, {bytes_written} written, made {:.3}s ago at ",
+            s(*bytes_read),
             age.as_secs_f64()
         )?;
         write!(f, "{}:{}", place.file(), place.line())
@@ -273,6 +275,11 @@ impl fmt::Display for EventReport {
     }
 }
 
+/// The ending of what is counted.
+fn s<N: PartialEq + From<u8>>(count: N) -> &'static str {
+    if count == N::from(1) { "" } else { "s" }
+}
+
 fn scope_prefix(f: &mut fmt::Formatter<'_>, scope: &str) -> fmt::Result {
     if scope.is_empty() { Ok(()) } else { write!(f, "[{scope}] ") }
 }
@@ -282,11 +289,11 @@ impl fmt::Display for Waiting {
         match self {
             Self::Answer => f.write_str("the peer's answer"),
             Self::Connection => f.write_str("a connection"),
-            Self::Data { until, gathered } => write!(f, "{until}, {gathered} bytes so far"),
+            Self::Data { until, gathered } => write!(f, "{until}, {gathered} byte{} so far", s(*gathered)),
             Self::Delivery => f.write_str("its handler to be called"),
             Self::Packet => f.write_str("a packet"),
             Self::Earlier => f.write_str("an earlier request on the IOD"),
-            Self::Room { left } => write!(f, "room to send {left} bytes"),
+            Self::Room { left } => write!(f, "room to send {left} byte{}", s(*left)),
             Self::Time => f.write_str("its time"),
             Self::Wake => f.write_str("a wake-up"),
         }
@@ -297,8 +304,8 @@ impl fmt::Display for Until {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("data"),
-            Self::Bytes(wanted) => write!(f, "{wanted} bytes"),
-            Self::Lines(wanted) => write!(f, "{wanted} lines"),
+            Self::Bytes(wanted) => write!(f, "{wanted} byte{}", s(*wanted)),
+            Self::Lines(wanted) => write!(f, "{wanted} line{}", s(*wanted)),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod error;
 mod http;
+mod rehearsal;
 mod socks4;
 mod socks5;
 mod spec;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub use error::{ProxiedTarget, ProxyError, ProxyFailure};
+pub use rehearsal::Rehearsal;
 pub use spec::{ProxySpecError, ProxySpecProblem};
 pub(crate) use tunnel::{Next, Tunnel};
 

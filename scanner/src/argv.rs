@@ -6,6 +6,7 @@
 //! [`normalize`] every option stands alone in one spelling. Options of Nmap's that this scanner does not have are
 //! refused here, by name and with what to use instead.
 
+mod again;
 mod options;
 mod refused;
 #[cfg(test)]

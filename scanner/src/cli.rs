@@ -295,13 +295,25 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, UsageError> {
     if arguments.is_empty() {
         return Ok(Request::Nothing);
     }
-    let normalized = normalize(arguments);
+    understand(&normalize(arguments))
+}
+
+/// Understands a command line without targets together with that of an earlier run, which it goes on with: pace, reports
+/// and whatever else is no part of what a scan is are as `typed`, where that says something about them.
+///
+/// # Errors
+/// Those of [`parse`], of both together.
+pub fn parse_again(typed: Vec<OsString>, earlier: Vec<OsString>) -> Result<Request, UsageError> {
+    understand(&normalize(typed).before(normalize(earlier)))
+}
+
+fn understand(normalized: &Normalized) -> Result<Request, UsageError> {
     if let Some(refusal) = &normalized.refusal {
         return Err(UsageError::new(refusal.to_string()));
     }
     let matches = definition::command().try_get_matches_from(&normalized.arguments);
-    let matches = matches.map_err(|why| definition::explain(&why, &normalized))?;
-    values::request(&matches, &normalized)
+    let matches = matches.map_err(|why| definition::explain(&why, normalized))?;
+    values::request(&matches, normalized)
 }
 
 /// Returns the line that `-V` prints.

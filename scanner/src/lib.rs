@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod cli;
 pub mod config;
+pub mod counted;
 pub mod escape;
 pub mod exit;
 pub mod file_name;

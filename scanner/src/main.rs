@@ -253,7 +253,7 @@ fn run(
     let (workers, note) = workers::count(config, &targets, is_traced);
     note.iter().for_each(|line| eprintln!("scanner: {line}"));
     let worker = workers::worker(0, workers);
-    let side = raw_side::open(config, &mut pool, tracing.shows_connects(), seed, worker, started)
+    let side = raw_side::open(config, &targets, &mut pool, tracing.shows_connects(), seed, worker, started)
         .map_err(|refused| Stop(refused.exit, refused.line))?;
     let about_methods = config.methods(side.permitted).warnings;
     for line in side.notes.iter().chain(&about_methods).chain(&config.not_honored(side.permitted)) {

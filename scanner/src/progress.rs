@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::counted::counted;
+
 /// So often the speed is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The share of a new speed in the smoothed one.
@@ -115,13 +117,13 @@ impl Progress {
             }
             _ => {}
         }
-        let _ = write!(text, "; {} hosts done, {} up", self.hosts_done, self.hosts_up);
+        let _ = write!(text, "; {} done, {} up", counted(self.hosts_done, "host", "hosts"), self.hosts_up);
         match self.waiting_for.filter(|_| self.under_way == 1) {
             Some(host) => {
                 let _ = write!(text, "; at {host}");
             }
             None => {
-                let _ = write!(text, "; at {} hosts", self.under_way);
+                let _ = write!(text, "; at {}", counted(self.under_way, "host", "hosts"));
             }
         }
         text

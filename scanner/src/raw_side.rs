@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use nsock::Pool;
 
-use crate::cli::{Discovery, Work};
+use crate::cli::Work;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::packet::line::Detail;
 use crate::privilege::{Missing, Privileges};
 use crate::route::Wish;
 use crate::scan::{Raw, RawSetup, Scan};
+use crate::target::TargetSet;
 use crate::technique::Technique;
 
 /// How a run probes.
@@ -48,12 +49,13 @@ pub fn privileges(config: &Config) -> Privileges {
     }
 }
 
-/// Opens what probes by packet need, if there are to be any.
+/// Opens what probes by packet need, if there are to be any to `targets`.
 ///
 /// # Errors
 /// If the user asked for packets by name and they are not permitted, or if they are permitted and cannot be had.
 pub fn open(
     config: &Config,
+    targets: &TargetSet,
     pool: &mut Pool<Scan>,
     packets_shown: bool,
     seed: u64,
@@ -64,9 +66,7 @@ pub fn open(
     if !permitted {
         return without(config);
     }
-    let raw_scan = config.techniques(true).iter().any(|technique| technique.is_raw());
-    let raw_discovery = config.work != Work::List && config.discovery != Discovery::Skip;
-    if !raw_scan && !raw_discovery {
+    if !sends_packets(config, targets) {
         return Ok(RawSide { raw: None, permitted, notes: Vec::new() });
     }
     let key = key()?;
@@ -82,6 +82,14 @@ pub fn open(
             Err(Refused { exit: Exit::Failed, line: format!("{why}; -sT --unprivileged scans without") })
         }
     }
+}
+
+/// Whether a run that may probe by packets does so.
+fn sends_packets(config: &Config, targets: &TargetSet) -> bool {
+    let by_scan = config.techniques(true).iter().any(|technique| technique.is_raw());
+    // Nobody asks a loopback address whether it is there.
+    let anybody_is_asked = !config.methods(true).methods.is_empty() && !targets.is_loopback();
+    by_scan || (config.work != Work::List && anybody_is_asked)
 }
 
 /// What is left without permission for packets.

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::cli::{self, Arguments, Request};
 use crate::config::changed;
+use crate::counted::counted;
 use crate::escape::Escaped;
 use crate::journal::Record;
 use crate::outputs::{Role, Sink, tell};
@@ -64,13 +65,13 @@ impl Resumed {
         Record::read(&self.bytes).map_err(|why| self.cannot(&why.to_string()))
     }
 
-    /// The arguments of the earlier run, to which those of this one are added.
+    /// The arguments of the earlier run, to which those of this one are added. Pace, reports and the like may be other
+    /// ones now.
     ///
     /// # Errors
     /// If they are not those of a scan.
-    pub fn arguments(&self, mut typed: Vec<OsString>) -> Result<Arguments, CannotResume> {
-        typed.extend(self.record()?.start.arguments);
-        match cli::parse(typed) {
+    pub fn arguments(&self, typed: Vec<OsString>) -> Result<Arguments, CannotResume> {
+        match cli::parse_again(typed, self.record()?.start.arguments) {
             Ok(Request::Scan(arguments)) => Ok(*arguments),
             Ok(_) => Err(self.cannot("its command line is not that of a scan")),
             Err(error) => Err(self.cannot(&error.to_string())),
@@ -117,9 +118,11 @@ impl Resumed {
         let name = Escaped::new(self.path.as_os_str().as_encoded_bytes());
         let (done, open) = (earlier.finished.len(), earlier.partial.len());
         let ports: usize = earlier.partial.values().map(|host| host.known.len()).sum();
-        format!(
-            "{name}: {done} hosts are done and skipped; {open} were begun, and {ports} of their ports are known"
-        )
+        let done = counted(done, "host is done and skipped", "hosts are done and skipped");
+        let begun = counted(open, "was begun", "were begun");
+        let whose = if open == 1 { "its" } else { "their" };
+        let known = if ports == 1 { "is" } else { "are" };
+        format!("{name}: {done}; {begun}, and {ports} of {whose} ports {known} known")
     }
 
     /// Cuts off the torn line that a killed run leaves, so that the next one begins a line.

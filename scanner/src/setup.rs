@@ -6,6 +6,7 @@ use dns::{Driver, Resolver};
 use nsock::Pool;
 use scanner::cli::NameLookup;
 use scanner::config::{Config, NameSource};
+use scanner::counted::counted;
 use scanner::exit::Exit;
 use scanner::lookup::{NameTable, SystemDirectory, look_up, look_up_by_system, system_name};
 use scanner::route::kernel::Kernel;
@@ -94,7 +95,7 @@ pub(crate) fn targets(config: &Config, tracing: &Tracing) -> Result<(TargetSet, 
     let bad = lines.len();
     let dropped = config.targets.problems_dropped();
     if dropped > 0 {
-        lines.push(format!("and {dropped} more bad targets"));
+        lines.push(format!("and {}", counted(dropped, "more bad target", "more bad targets")));
     }
     // What leaves nothing to do is the last line said.
     let last = if resolved.set.is_empty() { lines.pop() } else { None };

@@ -113,10 +113,11 @@ fn prepare(
     started: Instant,
 ) -> Result<(Pool<Scan>, Scan), Stop> {
     let mut pool = setup::pool(config)?;
-    let side = raw_side::open(config, &mut pool, false, seed, worker, started)
+    // The lead asks who is there, so packets are for ports alone.
+    let nobody = TargetSet::default();
+    let side = raw_side::open(config, &nobody, &mut pool, false, seed, worker, started)
         .map_err(|refused| Stop(refused.exit, refused.line))?;
     privilege::drop_capabilities().map_err(|error| failed("give up capabilities", &error))?;
-    let nobody = TargetSet::default();
     let walk = Walk::new(&nobody, HostOrder::Given, Shard::WHOLE)
         .map_err(|_| Stop(Exit::Failed, "no targets cannot be walked".to_owned()))?;
     let now = pool.now();

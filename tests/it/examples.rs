@@ -81,7 +81,7 @@ fn banner_reads_a_line_from_each() {
 fn lifecycle_shows_the_iod_that_hangs_and_why() {
     let output = example("lifecycle", &[]);
     let shown = stdout(&output);
-    assert!(shown.contains("greeted by 2, but:\n1 IODs open, 1 events pending\n  IOD #2 "), "{shown}");
+    assert!(shown.contains("greeted by 2, but:\n1 IOD open, 1 event pending\n  IOD #2 "), "{shown}");
     assert!(shown.contains("READ waiting for 2 lines, 14 bytes so far, requested"), "{shown}");
     assert!(shown.contains("examples/lifecycle.rs:"), "{shown}");
     let records = String::from_utf8(output.stderr).unwrap();

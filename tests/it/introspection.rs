@@ -57,7 +57,7 @@ fn the_report_says_where_and_by_whom_each_thing_was_asked_for_and_since_when() {
     }
     let text = report.to_string();
     let place = format!("tests/it/introspection.rs:{read_line} by EID 8, 4.");
-    for part in ["1 IODs open, 2 events pending\n", "EID 20 TIMER waiting for its time", &place] {
+    for part in ["1 IOD open, 2 events pending\n", "EID 20 TIMER waiting for its time", &place] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} in\n{text}"));

@@ -5,6 +5,8 @@
 //! the choices and not the timing: a rare failure may need several runs of its seed.
 
 mod act;
+mod back;
+mod ends;
 mod ledger;
 mod peers;
 mod settle;

@@ -227,7 +227,7 @@ fn the_log_sink_has_a_target_for_each_kind_of_step() {
         if cfg!(debug_assertions) {
             let (level, target, text) = &logged[0];
             assert_eq!((*level, target.as_str()), (log::Level::Warn, "nsock::pool"));
-            assert!(text.contains("1 events pending") && text.contains("tests/it/traces.rs:"), "{text}");
+            assert!(text.contains("1 event pending") && text.contains("tests/it/traces.rs:"), "{text}");
         } else {
             assert!(logged.is_empty());
         }

@@ -262,7 +262,7 @@ mod tests {
                 "nsock_iod_new2 (IOD #5) EID 520 (timeout: #ms)",
             ),
             ("IOD #2 fd 11 at examples/lifecycle.rs:58", "IOD #2 fd # at examples/lifecycle.rs:#"),
-            ("ENETUNREACH 44 times; 1 ports", "ENETUNREACH # times; 1 ports"),
+            ("ENETUNREACH 44 times; 1 port", "ENETUNREACH # times; 1 port"),
             ("for 0s, 3 seconds", "for #s, 3 seconds"),
             ("127.0.0.1:22:33", "127.0.0.1:#"),
         ] {

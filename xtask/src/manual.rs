@@ -108,7 +108,7 @@ pub(crate) fn typed(help: &str) -> Vec<Typed> {
     let mut all = Vec::new();
     for section in sections.iter().filter(|section| !AS_IT_STANDS.contains(&section.title)) {
         for Item { head, text } in items(section) {
-            // Some texts name the option's other half: `--min-rate N  Send at least, --max-rate N: at most ...`.
+            // Some texts have another name of the option: `-g PORT  Come from this port (--source-port).`
             let words: Vec<&str> = head.split(' ').chain(text.split(' ')).collect();
             let in_head = head.split(' ').count();
             for (at, word) in words.iter().enumerate() {

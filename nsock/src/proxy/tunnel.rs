@@ -130,6 +130,11 @@ impl Tunnel {
         self.incoming.extend_from_slice(bytes);
     }
 
+    /// How much of what came is not understood yet.
+    pub(super) fn not_understood(&self) -> usize {
+        self.incoming.len()
+    }
+
     /// Goes one step on, as far as what has come allows.
     pub(crate) fn next(&mut self) -> Result<Next, ProxyFailure> {
         if !self.outgoing().is_empty() {

@@ -11,6 +11,35 @@ fn joined(arguments: &[OsString]) -> String {
 }
 
 #[test]
+fn what_is_typed_goes_before_what_an_earlier_run_was_asked() {
+    let table = [
+        ("--max-rate 10", "-sT --max-rate 2000 -p1-9 host", "--max-rate 10 -sT -p1-9 host"),
+        ("--max-rate=10 -v3", "--max-rate=5 -vv -d host", "--max-rate=10 --verbose=3 --debug host"),
+        ("-T 2", "-T4 -T polite host", "-T2 host"),
+        ("-T2", "-p acket-trace -T host", "-T2 -p acket-trace"),
+        ("-R", "-n -oX a host", "-R --output-xml=a host"),
+        ("--system-dns", "--dns-servers ::1 --dns-servers ::2 host", "--system-dns host"),
+        (
+            "-oX b",
+            "-oA a host",
+            "--output-xml=b --output-normal=a.nmap --output-grepable=a.gnmap --output-json=a.ndjson host",
+        ),
+        ("-oA b", "-oX a -oJ c -oH d host", "--output-all=b --output-html=d host"),
+        ("--proxies socks5://joe:x@::1", "--proxies socks5://::1 host", "--proxies socks5://joe:x@::1 host"),
+        // What would make it another scan is there twice, and refused for it.
+        ("-p 1", "-p 2 --shard 1/2 host", "-p1 -p2 --shard 1/2 host"),
+        ("--shard 2/2 -6", "--shard 1/2 -4 host", "--shard 2/2 -6 --shard 1/2 -4 host"),
+        // Behind the dashes are only targets.
+        ("--max-rate 10 --", "--max-rate 5 -- --max-rate 5", "--max-rate 10 -- --max-rate 5"),
+    ];
+    for (typed, earlier, expected) in table {
+        let both = normalize(split(typed)).before(normalize(split(earlier)));
+        assert_eq!(joined(&both.arguments), expected, "{typed} before {earlier}");
+        assert_eq!(normalize(both.arguments.clone()).arguments, both.arguments, "{typed} before {earlier}");
+    }
+}
+
+#[test]
 fn every_spelling_has_one_canonical_form() {
     let table = [
         ("-sT 127.0.0.1", "-sT 127.0.0.1"),

@@ -66,7 +66,7 @@ HOSTS AND NAMES
   --discovery-ignore-rst
                       A reset does not prove a host up.
   -n                  Never look up the names of addresses.
-  -R                  Look them up for all targets, not only for hosts that
+  -R                  Look up the names of all targets, not only of hosts that
                       are up.
   --dns-servers A,B   Ask these servers: address, address:port or
                       [address]:port; tcp://address asks by TCP alone.
@@ -81,7 +81,7 @@ HOSTS AND NAMES
 
 PORTS
   -sS                 TCP SYN scan, the default with privileges.
-  -sT                 TCP connect scan, the default without. Needs none.
+  -sT                 TCP connect scan, the default without privileges.
   -sU                 UDP scan; may stand beside a TCP scan (-sSU).
   -sA, -sW            ACK scan (filtered or not), window scan.
   -sF, -sN, -sX, -sM  FIN, null, Xmas and Maimon scan.
@@ -91,7 +91,7 @@ PORTS
                       of 1-1024 that have a name or are likely to be open.
   -F                  Scan the 100 likeliest ports.
   --top-ports N       Scan the N likeliest ports, with -p the N likeliest of
-                      the list. Without any of the three: 1000.
+                      the list. Without this, -p and -F: 1000.
   --exclude-ports L   Leave out the ports of this list.
 
 PACKETS
@@ -118,7 +118,8 @@ PACKETS
 PACE
   -T0 ... -T5         Paranoid, sneaky, polite, normal, aggressive, insane; by
                       number or name. The default is -T3.
-  --min-rate N        Send at least, --max-rate N: at most N probes a second.
+  --min-rate N        Send at least N probes a second.
+  --max-rate N        Send at most N probes a second.
   --scan-delay T      Wait at least T between probes to one host. Times are
                       seconds, or have a unit: 500ms, 2s, 5m, 1h.
   --max-scan-delay T  Let no host slow the scan to less than a probe in T.
@@ -165,10 +166,11 @@ REPORT
                       (%m%d%y), %F (%Y-%m-%d) stand for the time, %% for %.
   --stats-every T     Tell every T how far the scan is, and when it may be done.
   --noninteractive    Leave the terminal alone: no keys, no status line.
-  --append-output     Add to these files instead of writing them afresh.
+  --append-output     Add to files that are there instead of writing them
+                      afresh.
   --resume FILE       Go on with the run whose journal FILE is, to the port. Its
-                      options are taken over, or must not make it another scan
-                      where targets are given again; others may be added.
+                      targets and options are taken over; pace and reports may
+                      be changed, what would make it another scan may not.
   --color X           Show states in colors: always, never, or auto, which is
                       on a terminal unless the environment has NO_COLOR.
   --trace-format X    classic, or bracket: everything in brackets.
@@ -209,6 +211,16 @@ mod tests {
         assert!(SHORT.lines().count() <= 24);
         for line in SHORT.lines().chain(LONG.lines()) {
             assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn no_text_needs_the_option_above_it() {
+        let texts = LONG.lines().filter_map(|line| line.strip_prefix("  -")?.split_once("  "));
+        for (option, text) in texts {
+            let text = text.trim();
+            let fragment = text.starts_with('-') || text.contains(", --") || text.contains("them up");
+            assert!(!fragment, "-{option}: {text}");
         }
     }
 

@@ -17,6 +17,27 @@ fn arguments(line: &str) -> Arguments {
 }
 
 #[test]
+fn a_resumed_run_may_have_another_pace_and_other_reports_but_not_other_ports() {
+    let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+    let earlier = "-sT -p 22 -T4 --max-retries 9 --min-rate 5 --max-rate 50 --host-timeout 9m --max-runtime 1h \
+         --stats-every 9s --color=always --scan-delay 1s --max-scan-delay 2s --initial-rtt-timeout 2s \
+         --min-rtt-timeout 1s --max-rtt-timeout 3s --min-parallelism 2 --max-parallelism 3 --min-hostgroup 2 \
+         --max-hostgroup 3 --dns-max-rate 9 --trace-format bracket --trace-out t --packet-trace=all --unprivileged \
+         -v -d2 -n -oN n -oX x -oG g -oJ j -oH h 198.18.0.1";
+    let now = "-T2 --max-retries 1 --min-rate 6 --max-rate 60 --host-timeout 8m --max-runtime 2h \
+         --stats-every 8s --color=never --scan-delay 2s --max-scan-delay 3s --initial-rtt-timeout 3s \
+         --min-rtt-timeout 2s --max-rtt-timeout 4s --min-parallelism 3 --max-parallelism 4 --min-hostgroup 3 \
+         --max-hostgroup 4 --dns-max-rate 8 --trace-format classic --trace-out T --packet-trace=net --privileged \
+         -vv -d1 -R -oN N -oX X -oG G -oJ J -oH H";
+    let (earlier, now) = (words(&earlier.replace("  ", "")), words(&now.replace("  ", "")));
+    let Ok(Request::Scan(both)) = parse_again(now.clone(), earlier.clone()) else { panic!("this is a scan") };
+    let alone = [now, words("-sT -p 22 198.18.0.1")].concat();
+    assert_eq!(Ok(Request::Scan(both)), parse(alone));
+    let error = parse_again(words("-p 23"), earlier).unwrap_err();
+    assert!(error.to_string().starts_with("Only 1 -p option allowed"), "{error}");
+}
+
+#[test]
 fn every_option_reaches_its_field() {
     let typed = arguments(
         "-sT -p 22 --exclude-ports 23 -iL list --exclude a,b --exclude c --excludefile out -Pn -n \

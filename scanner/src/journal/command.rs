@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{NotNmapXml, Observed, Question, Record, difference, explain, merge, read_xml};
 use crate::cli::{self, Arguments, Request};
 use crate::config::{Config, Output};
+use crate::counted::counted;
 use crate::escape::Escaped;
 use crate::exit::Exit;
 use crate::outputs::{self, Role};
@@ -100,10 +101,11 @@ fn load(path: &Path) -> Result<Vec<u8>, Failed> {
 fn record<'a>(path: &Path, bytes: &'a [u8]) -> Result<Record<'a>, Failed> {
     let record = Record::read(bytes).map_err(|why| failed(format!("{}: {why}", shown(path))))?;
     if let Some(first) = record.unreadable.first() {
-        let (name, count) = (shown(path), record.unreadable.len());
+        let name = shown(path);
+        let count = counted(record.unreadable.len(), "line is", "lines are");
         let _ = writeln!(
             io::stderr(),
-            "scanner: {name}: {count} lines are passed over, as they cannot be read; the first is line {first}"
+            "scanner: {name}: {count} passed over, which cannot be read; the first is line {first}"
         );
     }
     Ok(record)

@@ -283,7 +283,7 @@ fn arp(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     match Arp::parse(bytes) {
         Some(arp) if arp.is_request() => write!(f, "ARP who-has {} tell {}", arp.target(), arp.sender()),
         Some(arp) => write!(f, "ARP reply {} is-at {}", arp.sender(), arp.sender_mac()),
-        None => write!(f, "ARP (incomplete: {} bytes of 28)", bytes.len()),
+        None => write!(f, "ARP (incomplete: {} of 28 bytes)", bytes.len()),
     }
 }
 

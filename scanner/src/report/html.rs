@@ -14,6 +14,7 @@ use super::normal::{limits, two_digits};
 use super::table::{not_shown, reason, split};
 use super::xml::is_shown;
 use super::{Consumer, Cut, Fold, HostReport, PortResult, ScanEvent, Start, Style, Summary};
+use crate::counted::counted;
 use crate::plan::{Ending, HostStatus};
 use crate::services;
 use crate::verdict::PortState;
@@ -169,7 +170,8 @@ fn details(report: &HostReport, style: Style) -> String {
         Ending::Complete => {}
         Ending::TimedOut => remark("Given up: its scan took longer than --host-timeout"),
         Ending::Interrupted => {
-            remark(&format!("Not finished: {} ports have no result", report.ports_unfinished));
+            let left = counted(report.ports_unfinished, "port has no result", "ports have no result");
+            remark(&format!("Not finished: {left}"));
         }
     }
     limits(report).lines().for_each(&mut remark);
@@ -215,7 +217,7 @@ fn end(lines: &[String]) -> String {
     text
 }
 
-fn counted(hosts: u64, up: u64, open: usize) -> String {
+fn hosts_counted(hosts: u64, up: u64, open: usize) -> String {
     let s = if hosts == 1 { "" } else { "es" };
     format!("{hosts} IP address{s}, {up} up, {} down; open ports: {open}", hosts.saturating_sub(up))
 }
@@ -223,12 +225,12 @@ fn counted(hosts: u64, up: u64, open: usize) -> String {
 /// What the page ends with while the scan goes on, and for good if it is killed.
 fn cut_off(Counts { hosts, up, open }: Counts) -> String {
     let unfinished = "Not finished: this is what was known when the page was written.";
-    end(&[counted(hosts, up, open), unfinished.to_owned()])
+    end(&[hosts_counted(hosts, up, open), unfinished.to_owned()])
 }
 
 fn finished(summary: &Summary, open: usize) -> String {
     let mut lines = vec![
-        counted(summary.hosts, summary.hosts_up, open),
+        hosts_counted(summary.hosts, summary.hosts_up, open),
         format!("Done at {}, in {:.2} seconds.", summary.file_time, summary.elapsed.as_secs_f64()),
     ];
     match summary.cut {
@@ -239,14 +241,7 @@ fn finished(summary: &Summary, open: usize) -> String {
         }
     }
     if !summary.local_troubles.is_empty() && summary.unknown > 0 {
-        let troubles: Vec<_> =
-            summary.local_troubles.iter().map(|(errno, count)| format!("{errno} {count} times")).collect();
-        lines.push(format!(
-            "Trouble {}: {}; {} ports or hosts are unknown because of it.",
-            if summary.is_proxied { "on the way to the target" } else { "on the machine that scanned" },
-            troubles.join(", "),
-            summary.unknown
-        ));
+        lines.push(summary.trouble("on the machine that scanned"));
     }
     end(&lines)
 }

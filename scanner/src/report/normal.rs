@@ -8,6 +8,7 @@ use super::table::reason;
 use super::{
     Consumer, Cut, Fold, HostReport, PacketCounts, Palette, ScanEvent, Start, Summary, Telling, port_table,
 };
+use crate::counted::counted;
 use crate::plan::{AnswerLimits, Ending, HostStatus};
 use crate::verdict::PortState;
 
@@ -59,13 +60,15 @@ pub struct Normal<W> {
     style: Style,
     /// Reasons are shown whatever the levels are.
     reasons_asked: bool,
+    /// Whether the last host has no blank line below it.
+    stands_close: bool,
 }
 
 impl<W: Write> Normal<W> {
     /// Makes a report.
     #[must_use]
     pub fn new(writer: W, destination: Destination, style: Style) -> Self {
-        Self { writer, destination, style, reasons_asked: style.reasons }
+        Self { writer, destination, style, reasons_asked: style.reasons, stands_close: false }
     }
 
     fn on_screen(&self) -> bool {
@@ -108,13 +111,19 @@ impl<W: Write> Consumer for Normal<W> {
             | ScanEvent::Key { .. }
             | ScanEvent::Port { .. }
             | ScanEvent::Tick => return Ok(()),
-            ScanEvent::Host(host) => host_report(host, self.style),
+            ScanEvent::Host(host) => {
+                let text = host_report(host, self.style);
+                self.stands_close = if text.is_empty() { self.stands_close } else { !text.ends_with("\n\n") };
+                text
+            }
             // On the screen they are on stderr already.
             ScanEvent::Warning(_) if self.on_screen() => String::new(),
             ScanEvent::Warning(text) => format!("{text}\n"),
             ScanEvent::Detail(text) if self.style.debug > 0 => format!("{text}\n"),
             ScanEvent::Detail(_) => String::new(),
-            ScanEvent::Finished(summary) => finished(summary, self.destination, self.style),
+            ScanEvent::Finished(summary) => {
+                finished(summary, self.destination, self.style, self.stands_close)
+            }
         };
         self.writer.write_all(text.as_bytes())?;
         // A trace line may wait for the others of its burst; what a host comes to may not.
@@ -184,8 +193,9 @@ fn host_report(host: &HostReport, style: Style) -> String {
             let _ = writeln!(text, "Skipping host {} due to host timeout", host.title());
         }
         Ending::Interrupted => {
-            let left = host.ports_unfinished;
-            let _ = writeln!(text, "Not finished: {left} ports of this host have no result");
+            let left =
+                counted(host.ports_unfinished, "port of this host has no", "ports of this host have no");
+            let _ = writeln!(text, "Not finished: {left} result");
         }
     }
     if !host.ports.is_empty() {
@@ -210,12 +220,8 @@ fn host_report(host: &HostReport, style: Style) -> String {
 pub(super) fn limits(host: &HostReport) -> String {
     let mut text = String::new();
     if let Some(limit) = host.answers_limited {
-        let rate = limit.probes_per_second();
-        let _ = writeln!(
-            text,
-            "Note: {} answers about {rate:.0} probes a second; it was asked no faster",
-            host.ip()
-        );
+        let rate = counted(limit.probes_per_second().round(), "probe", "probes");
+        let _ = writeln!(text, "Note: {} answers about {rate} a second; it was asked no faster", host.ip());
     }
     let (open, all) = (host.ports.count(PortState::Open), host.ports.len());
     if all >= CROWD && 10 * open >= 9 * all {
@@ -250,7 +256,8 @@ pub(super) fn two_digits(seconds: f64) -> String {
     format!("{seconds:.decimals$}")
 }
 
-fn finished(summary: &Summary, destination: Destination, style: Style) -> String {
+/// The end of a report; `apart` is whether what is not the scan's usual end needs a blank line above it.
+fn finished(summary: &Summary, destination: Destination, style: Style, apart: bool) -> String {
     let mut text = String::new();
     if style.show_rate {
         let rate = summary.probes_sent as f64 / summary.elapsed.as_secs_f64().max(1e-6);
@@ -258,15 +265,10 @@ fn finished(summary: &Summary, destination: Destination, style: Style) -> String
     }
     let (hosts, up) = (summary.hosts, summary.hosts_up);
     if !summary.local_troubles.is_empty() && (summary.unknown > 0 || summary.tell_overcome_trouble) {
-        let troubles: Vec<_> =
-            summary.local_troubles.iter().map(|(errno, count)| format!("{errno} {count} times")).collect();
-        let unknown = summary.unknown;
-        let _ = writeln!(
-            text,
-            "Trouble {}: {}; {unknown} ports or hosts are unknown because of it.",
-            if summary.is_proxied { "on the way to the target" } else { "on this machine" },
-            troubles.join(", ")
-        );
+        if apart && text.is_empty() {
+            text.push('\n');
+        }
+        let _ = writeln!(text, "{}", summary.trouble("on this machine"));
     }
     text.push_str(match summary.cut {
         Cut::Not => "",
@@ -324,7 +326,7 @@ mod tests {
     use super::*;
     use crate::mac::MacAddress;
     use crate::target::Address;
-    use crate::verdict::{Reason, Verdict};
+    use crate::verdict::{Errno, Reason, Verdict};
 
     #[test]
     fn a_host_on_the_link_is_named_with_its_card_and_stands_close_to_the_next() {
@@ -335,6 +337,33 @@ mod tests {
         let expected =
             "Scan report for 198.18.64.10\nHost is up.\nMAC Address: 02:00:00:00:64:01 (Unknown)\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn trouble_stands_apart_from_the_last_host_and_one_is_no_plural() {
+        let mut host = HostReport::new(Address::new("198.18.64.10".parse().unwrap()));
+        let summary = Summary {
+            hosts: 1,
+            unknown: 1,
+            local_troubles: vec![(Errno::ENETUNREACH, 1), (Errno::EPERM, 2)],
+            ..Summary::default()
+        };
+        let report = |host: &HostReport| {
+            let mut text = Vec::new();
+            let mut normal = Normal::new(&mut text, Destination::Screen, Style::default());
+            normal.event(ScanEvent::Host(host)).unwrap();
+            normal.event(ScanEvent::Finished(&summary)).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let trouble = "Trouble on this machine: ENETUNREACH once, EPERM 2 times; 1 port or host is unknown because of it.\n";
+        let cause = Verdict::new(PortState::Unknown, Reason::UserSet);
+        host.status = Some((HostStatus::Up, cause));
+        let close = report(&host);
+        assert!(close.contains(&format!("Host is up.\n\n{trouble}scanner done")), "{close}");
+        host.ports.add(crate::ports::Protocol::Tcp, 22, cause);
+        let with_ports = report(&host);
+        assert!(with_ports.contains(&format!("\n\n{trouble}")), "{with_ports}");
+        assert!(!with_ports.contains("\n\n\n"), "{with_ports}");
     }
 
     #[test]

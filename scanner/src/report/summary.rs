@@ -3,6 +3,7 @@
 use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
+use crate::counted::counted;
 use crate::verdict::Errno;
 
 /// What is said at the end.
@@ -35,6 +36,22 @@ pub struct Summary {
     pub tell_overcome_trouble: bool,
     /// Whether connects went through proxies, whose trouble is then told as this machine's would be.
     pub is_proxied: bool,
+}
+
+impl Summary {
+    /// The line that tells of local trouble; `here` is where the scan was made.
+    pub(super) fn trouble(&self, here: &str) -> String {
+        let how_often = |(errno, count): &(Errno, u64)| match count {
+            1 => format!("{errno} once"),
+            _ => format!("{errno} {count} times"),
+        };
+        format!(
+            "Trouble {}: {}; {} unknown because of it.",
+            if self.is_proxied { "on the way to the target" } else { here },
+            self.local_troubles.iter().map(how_often).collect::<Vec<_>>().join(", "),
+            counted(self.unknown, "port or host is", "ports or hosts are")
+        )
+    }
 }
 
 /// What cut a scan short.

@@ -108,6 +108,20 @@ impl TargetSet {
         purposes.contains(&Some(Purpose::Scan)) && !purposes.contains(&Some(Purpose::LeaveOut))
     }
 
+    /// Tells whether every address is a loopback address; a pattern counts with what is left out of it.
+    pub fn is_loopback(&self) -> bool {
+        let both = |first: Ipv4Addr, last: Ipv4Addr| first.is_loopback() && last.is_loopback();
+        self.blocks.iter().all(|block| match *block {
+            Block::V4 { first, last, .. } => both(first.into(), last.into()),
+            Block::V6 { first, last, .. } => first == last && Ipv6Addr::from(first).is_loopback(),
+            Block::Pattern(index) => {
+                let (pattern, _) = &self.patterns[index];
+                let ends = (pattern.nth(0), pattern.nth(pattern.count().saturating_sub(1)));
+                matches!(ends, (Some(first), Some(last)) if both(first, last))
+            }
+        })
+    }
+
     /// Walks the addresses in order.
     pub fn iter(&self) -> Iter<'_> {
         Iter { set: self, cursor: Cursor::default() }

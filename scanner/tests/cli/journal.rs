@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use scanner::counted::counted;
 use serde_json::Value;
 
 use crate::network::{Network, PLAIN, REJECTING};
@@ -122,7 +123,8 @@ fn a_run_killed_at_any_moment_goes_on_and_comes_to_the_same() {
         let converted = run(Command::new(SCANNER).arg("convert").arg(&file).args(["-oX", "-"])).expect(0);
         assert!(converted.stdout.ends_with("</nmaprun>\n"));
         let done = resume(&file).expect(0);
-        assert!(done.stderr.contains(&format!("{} hosts are done and skipped", before.len())), "{done:#?}");
+        let skipped = counted(before.len(), "host is done and skipped", "hosts are done and skipped");
+        assert!(done.stderr.contains(&skipped), "{done:#?}");
         assert!(
             done.stdout.contains(&format!("scanner done: {HOSTS} IP addresses ({HOSTS} hosts up)")),
             "{done:#?}"
@@ -158,11 +160,9 @@ fn ports_that_are_known_are_not_probed_again() {
     torn.extend_from_slice(b"{\"type\":\"ports\",\"addre");
     fs::write(&file, torn).unwrap();
     let done = run(Command::new(SCANNER).arg("--resume").arg(&file).args(["--max-rate", "100000"]));
-    // An option that is there twice is refused by name: the run's own stands in its journal.
-    done.expect(2);
-    let done = resume(&file).expect(0);
+    let done = done.expect(0);
     assert!(
-        done.stderr.contains(&format!("1 were begun, and {} of their ports are known", known.len())),
+        done.stderr.contains(&format!("1 was begun, and {} of its ports are known", known.len())),
         "{done:#?}"
     );
     let after = told(&file);
@@ -237,6 +237,11 @@ fn a_run_with_other_options_is_refused_by_their_names() {
     )));
     done.expect(0);
     assert!(fs::read_to_string(&grepable).unwrap().contains("Host: 127.0.0.1 ()\tPorts: 1/closed/tcp"));
+    // The same without targets: all else stands in the journal.
+    let refused = scanner(words(&format!("--resume {name} -p1,3"))).expect(2);
+    assert!(refused.stderr.contains("Only 1 -p option allowed"), "{refused:#?}");
+    let refused = scanner(words(&format!("--resume {name} --shard 1/2"))).expect(2);
+    assert!(refused.stderr.contains("this would be another scan"), "{refused:#?}");
     let other = folder.path().join("other");
     fs::write(&other, "no journal\n").unwrap();
     assert!(resume(&other).expect(2).stderr.contains("it is no journal"));

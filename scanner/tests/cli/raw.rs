@@ -48,6 +48,25 @@ fn the_capability_alone_is_enough_and_is_given_up_after_the_start() {
 }
 
 #[test]
+fn a_run_that_sends_no_packets_of_its_own_opens_no_capture() {
+    let Some(network) = Network::new("raw-unused") else { return };
+    let captures = |line: &str| {
+        let done = network.scan(&format!("-n -p22,81 --reason --packet-trace=all {line}"));
+        (done.stderr + &done.stdout).matches("nsock_pcap_read_packet").count()
+    };
+    let plain = PLAIN.to_string();
+    for line in ["-sT 127.0.0.1 127.0.0.9 ::1", "-sn 127.0.0.0/30", &format!("-sT -Pn {plain}"), "-sL ::1"] {
+        assert_eq!(captures(line), 0, "{line}");
+    }
+    for line in ["-sS 127.0.0.1", &format!("-sT {plain}"), &format!("-sT 127.0.0.1 {plain}")] {
+        assert!(captures(line) > 0, "{line}");
+    }
+    let done = network.scan("-n -sT -p22,81 --reason 127.0.0.1").expect(0);
+    assert!(done.stdout.contains("Host is up, received localhost-response"), "{done:#?}");
+    assert_eq!(done.port(81), ("closed", "conn-refused".to_owned()));
+}
+
+#[test]
 fn what_packets_are_to_look_like_is_what_they_look_like() {
     let Some(network) = Network::new("raw-options") else { return };
     let line = format!(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nsock::{Event, EventId, Io, IodId, Kind, Received, ScopeId, Sent, Until};
 
+use super::ends::Sending;
 use super::ledger::Guard;
 use super::peers::Peer;
 use super::state::{Asked, Connection, Model};
@@ -33,7 +34,9 @@ impl Model {
             7..=11 => self.delete(io),
             12..=41 => self.read(io),
             42..=64 => self.write(io),
-            65..=76 => self.timer(io),
+            65..=71 => self.timer(io),
+            72..=75 => self.door(io),
+            76 => self.end_writes(io),
             77..=78 => self.wake(io),
             79..=86 => self.cancel(io),
             87..=92 => self.forget(io),
@@ -51,6 +54,10 @@ impl Model {
 
     fn connect(&mut self, io: &mut Io<Self>) {
         let peer = self.rng.choice(Peer::ALL).unwrap_or(Peer::TcpEcho);
+        self.connect_to(io, peer);
+    }
+
+    pub(super) fn connect_to(&mut self, io: &mut Io<Self>, peer: Peer) {
         let scope = self.any_scope();
         let iod = io.with_scope(scope, Io::iod_new);
         let incoming = match peer {
@@ -58,7 +65,10 @@ impl Model {
             _ if peer.is_udp() => Incoming::Datagrams(0),
             _ => Incoming::Pattern(0),
         };
-        self.connections.push(Connection { iod, scope, peer, incoming, connected: false, over: false });
+        self.connections.push(Connection::new(iod, scope, peer, incoming));
+        if peer == Peer::Door {
+            return io.listen_tcp(iod, testkit::LOOPBACK_V4).expect("a port is free");
+        }
         if peer == Peer::UdpEcho && self.rng.bool() {
             let local = testkit::LOOPBACK_V4;
             return io.setup_udp(iod, local).expect("a socket can be made");
@@ -72,7 +82,7 @@ impl Model {
     }
 
     /// Asks for a connect; the second one on an IOD is a misuse.
-    fn connect_again(&mut self, io: &mut Io<Self>, iod: IodId, peer: Peer) {
+    pub(super) fn connect_again(&mut self, io: &mut Io<Self>, iod: IodId, peer: Peer) {
         let to = self.peers.address(peer);
         let limit = if peer.is_udp() { None } else { self.any_limit() };
         let guard = self.ledger.guard();
@@ -131,7 +141,7 @@ impl Model {
     }
 
     /// These handlers must have been dropped, and not called.
-    fn dropped(&mut self, tokens: &[u64]) {
+    pub(super) fn dropped(&mut self, tokens: &[u64]) {
         for token in tokens {
             assert!(!self.ledger.holds(*token), "the handler is kept");
             let asked = self.asked.remove(token).expect("it is pending");
@@ -185,7 +195,7 @@ impl Model {
         self.write_to(io, iod);
     }
 
-    fn write_to(&mut self, io: &mut Io<Self>, iod: IodId) {
+    pub(super) fn write_to(&mut self, io: &mut Io<Self>, iod: IodId) {
         let limit = self.any_limit();
         self.written += 1;
         let number = self.written;
@@ -219,6 +229,7 @@ impl Model {
         let guard = self.ledger.guard();
         let mut asked = self.asked_for(io, Kind::Write, Some(iod), limit);
         asked.write = Some((data.len(), place));
+        asked.late = self.connection(iod).is_some_and(|connection| connection.sending == Sending::Ended);
         self.submit(io, guard, asked, |io, guard| {
             let handler =
                 move |model: &mut Self, io: &mut Io<Self>, event: Event<Sent>| model.sent(io, &guard, event);
@@ -255,7 +266,13 @@ impl Model {
         });
     }
 
-    fn asked_for(&self, io: &mut Io<Self>, kind: Kind, iod: Option<IodId>, limit: Option<Duration>) -> Asked {
+    pub(super) fn asked_for(
+        &self,
+        io: &mut Io<Self>,
+        kind: Kind,
+        iod: Option<IodId>,
+        limit: Option<Duration>,
+    ) -> Asked {
         let stale = iod.is_some_and(|iod| !self.connections.iter().any(|connection| connection.iod == iod));
         // A moment before the request, outside a turn: what is checked against it comes out no earlier.
         let at = io.now();
@@ -269,11 +286,12 @@ impl Model {
             limit,
             cancelled: false,
             stale,
+            late: false,
         }
     }
 
     /// Makes a request, in the scope of its IOD.
-    fn submit(
+    pub(super) fn submit(
         &mut self,
         io: &mut Io<Self>,
         guard: Guard,
@@ -302,56 +320,7 @@ impl Model {
         assert_eq!(io.pending(), self.asked.len());
     }
 
-    // ---- Taking back ------------------------------------------------------------------------------------------
-
-    fn cancel(&mut self, io: &mut Io<Self>) {
-        let Some(token) = self.any_request() else { return };
-        let asked = self.asked.get_mut(&token).expect("just chosen");
-        let (id, first) = (asked.id, !asked.cancelled);
-        asked.cancelled = true;
-        let (iod, write) = (asked.iod, asked.write);
-        self.asking = true;
-        assert_eq!(io.event_cancel(id), first, "a second cancel finds nothing to do");
-        assert!(io.is_pending(id), "its notice is due");
-        self.asking = false;
-        if let Some((_, place)) = write {
-            self.cut(iod, place);
-        }
-    }
-
-    fn forget(&mut self, io: &mut Io<Self>) {
-        let Some(token) = self.any_request() else { return };
-        let id = self.asked[&token].id;
-        self.forget_this(io, token, id);
-    }
-
-    pub(super) fn forget_this(&mut self, io: &mut Io<Self>, token: u64, id: EventId) {
-        self.ledger.silence(token);
-        self.asking = true;
-        assert!(io.forget(id));
-        self.asking = false;
-        self.dropped(&[token]);
-        assert!(!io.is_pending(id) && !io.forget(id) && !io.event_cancel(id), "the id is stale");
-    }
-
-    fn use_stale_ids(&mut self, io: &mut Io<Self>) {
-        let any = self.rng.usize(..);
-        if let Some(&id) = self.stale_events.get(any % self.stale_events.len().max(1)) {
-            assert!(!io.event_cancel(id) && !io.forget(id) && !io.is_pending(id) && io.failure(id).is_none());
-        }
-        let Some(&(iod, _)) = self.stale_iods.get(any % self.stale_iods.len().max(1)) else { return };
-        assert!(!io.iod_delete(iod) && io.iod_delete_idle(iod) == Ok(false));
-        assert!(
-            io.iod_fd(iod).is_none()
-                && io.iod_peer(iod).is_none()
-                && io.setup_udp(iod, testkit::LOOPBACK_V4).is_err()
-        );
-        match any % 3 {
-            0 => self.connect_again(io, iod, Peer::TcpEcho),
-            1 => self.read_until(io, iod, Until::Any, None),
-            _ => self.write_to(io, iod),
-        }
-    }
+    // ---- Looking ----------------------------------------------------------------------------------------------
 
     fn look(&mut self, io: &mut Io<Self>) {
         match self.any_connection() {
@@ -374,18 +343,18 @@ impl Model {
         self.scopes[self.rng.usize(0..self.scopes.len())]
     }
 
-    fn any_connection(&mut self) -> Option<usize> {
+    pub(super) fn any_connection(&mut self) -> Option<usize> {
         (!self.connections.is_empty()).then(|| self.rng.usize(0..self.connections.len()))
     }
 
-    fn any_request(&mut self) -> Option<u64> {
+    pub(super) fn any_request(&mut self) -> Option<u64> {
         // The order of a hash map is not ours to repeat.
         let mut tokens: Vec<u64> = self.asked.keys().copied().collect();
         tokens.sort_unstable();
         self.rng.choice(tokens)
     }
 
-    fn any_limit(&mut self) -> Option<Duration> {
+    pub(super) fn any_limit(&mut self) -> Option<Duration> {
         let millis =
             self.rng.choice([None, None, Some(0), Some(1), Some(3), Some(10), Some(5_000)]).flatten();
         millis.map(Duration::from_millis)

@@ -27,11 +27,15 @@ pub(super) enum Peer {
     /// Answers some datagrams with an empty one besides, and drops others.
     UdpMoody,
     UdpRefuse,
+    /// Nobody yet: the IOD listens.
+    Door,
+    /// Somebody who came to a door, sent something, ended that side and waits.
+    Visitor,
 }
 
 impl Peer {
     /// By how often each is connected to.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::TcpEcho,
         Self::TcpEcho,
         Self::TcpEcho,
@@ -51,6 +55,7 @@ impl Peer {
         Self::UdpEcho,
         Self::UdpMoody,
         Self::UdpRefuse,
+        Self::Door,
     ];
 
     pub(super) fn is_udp(self) -> bool {
@@ -64,13 +69,14 @@ impl Peer {
             Self::Flood => 900_000,
             Self::Dribble => 60,
             Self::Reset => 500,
+            Self::Visitor => 300,
             _ => 0,
         }
     }
 
     /// Whether its end of stream means that all of this has come.
     pub(super) fn ends_in_order(self) -> bool {
-        matches!(self, Self::HalfClose | Self::Flood)
+        matches!(self, Self::HalfClose | Self::Flood | Self::Visitor)
     }
 }
 
@@ -123,7 +129,8 @@ impl Peers {
 
     pub(super) fn address(&self, peer: Peer) -> SocketAddr {
         match peer {
-            Peer::TcpEcho => self.tcp_echo.address(),
+            // A connect of what listens, or is connected, goes nowhere.
+            Peer::TcpEcho | Peer::Door | Peer::Visitor => self.tcp_echo.address(),
             Peer::Refuse | Peer::UdpRefuse => self.refuse.address(),
             Peer::Silent => self.silent.address(),
             Peer::UdpEcho => self.udp_echo.address(),

@@ -1,6 +1,7 @@
 //! The state that is lent to the loop: what was asked for, and the handlers that judge what comes of it.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::{SocketAddr, TcpStream};
 use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use nsock::{
     ScopeId, Sent, Until,
 };
 
+use super::ends::Sending;
 use super::ledger::{Guard, Ledger};
 use super::peers::{Peer, Peers};
 use super::streams::Incoming;
@@ -34,6 +36,9 @@ pub(super) struct Connection {
     pub(super) connected: bool,
     /// Its connect failed, or its peer has ended it.
     pub(super) over: bool,
+    pub(super) sending: Sending,
+    /// Who waits at it, if it is a door.
+    pub(super) visitors: VecDeque<SocketAddr>,
 }
 
 /// A request whose handler is still to be called.
@@ -50,6 +55,8 @@ pub(super) struct Asked {
     pub(super) cancelled: bool,
     /// Its IOD had been deleted before.
     pub(super) stale: bool,
+    /// The end of its connection's sending direction had been told before.
+    pub(super) late: bool,
 }
 
 /// How often what was seen, so that a model which has stopped meeting anything fails.
@@ -71,6 +78,9 @@ pub(super) struct Seen {
     pub(super) panics: u64,
     pub(super) quits: u64,
     pub(super) settled: u64,
+    pub(super) accepted: u64,
+    pub(super) ended: u64,
+    pub(super) late: u64,
 }
 
 /// What handlers work on.
@@ -83,6 +93,8 @@ pub(super) struct Model {
     pub(super) scopes: Vec<ScopeId>,
     pub(super) connections: Vec<Connection>,
     pub(super) asked: HashMap<u64, Asked>,
+    /// Those who came to a door: they stay as they are, whatever becomes of the connection.
+    pub(super) visits: Vec<TcpStream>,
     /// The numbers given to writes and datagrams.
     pub(super) written: u64,
     pub(super) stale_events: VecDeque<EventId>,
@@ -106,6 +118,7 @@ impl Model {
             scopes: Vec::new(),
             connections: Vec::new(),
             asked: HashMap::new(),
+            visits: Vec::new(),
             written: 0,
             stale_events: VecDeque::new(),
             stale_iods: VecDeque::new(),
@@ -183,9 +196,17 @@ impl Model {
         match event.outcome {
             Ok(sent) => {
                 assert_eq!(sent.bytes, length);
+                assert!(!asked.late, "a write goes out behind the end");
                 self.seen.sent += 1;
             }
-            Err(_) => self.cut(asked.iod, place),
+            Err(failure) => {
+                if failure == Failure::Misuse(Misuse::WriteShut) {
+                    let connection = self.connection(event.iod).expect("its end was asked for");
+                    assert!(connection.sending > Sending::Open, "nobody has ended it");
+                    self.seen.late += 1;
+                }
+                self.cut(asked.iod, place);
+            }
         }
         self.follow_up(io);
     }
@@ -202,7 +223,13 @@ impl Model {
     }
 
     /// What holds for every handler.
-    fn called(&mut self, io: &mut Io<Self>, guard: &Guard, id: EventId, failure: Option<Failure>) -> Asked {
+    pub(super) fn called(
+        &mut self,
+        io: &mut Io<Self>,
+        guard: &Guard,
+        id: EventId,
+        failure: Option<Failure>,
+    ) -> Asked {
         assert!(!self.asking, "a handler runs inside a request");
         self.ledger.call(guard);
         let asked = self.asked.remove(&guard.token).expect("it was asked for");
@@ -239,7 +266,7 @@ impl Model {
         asked
     }
 
-    fn follow_up(&mut self, io: &mut Io<Self>) {
+    pub(super) fn follow_up(&mut self, io: &mut Io<Self>) {
         if self.settling {
             return;
         }
@@ -334,9 +361,10 @@ impl Seen {
         }
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 16] {
+    fn counts_mut(&mut self) -> [&mut u64; 19] {
         let Self { connected, connects_failed, received, ends, datagrams, errors, sent, alarms, .. } = self;
         let Self { timed_out, cancelled, killed, misused, silent, panics, quits, settled, .. } = self;
+        let Self { accepted, ended, late, .. } = self;
         [
             connected,
             connects_failed,
@@ -354,6 +382,9 @@ impl Seen {
             panics,
             quits,
             settled,
+            accepted,
+            ended,
+            late,
         ]
     }
 

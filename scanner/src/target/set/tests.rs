@@ -47,6 +47,17 @@ fn neighbors_given_one_by_one_are_joined() {
 }
 
 #[test]
+fn loopback_is_known_without_a_look_at_each_address() {
+    let words = ["127.0.0.1", "127.0.0.0/8", "::1", "127.*.*.1", "127.0.0.1-127.255.255.255"];
+    assert!(words.iter().all(|word| set(&[word], &[]).is_loopback()));
+    assert!(set(&words, &["127.0.0.0/9"]).is_loopback());
+    for other in ["126-127.*.*.1", "127-128.*.*.1", "127.0.0.1-128.0.0.0", "::/127", "fd00::1", "198.18.0.1"]
+    {
+        assert!(!set(&["127.0.0.1", other], &[]).is_loopback(), "{other}");
+    }
+}
+
+#[test]
 fn all_addresses_of_both_families_can_be_counted() {
     assert_eq!(set(&["0.0.0.0/0"], &[]).len(), 1 << 32);
     assert_eq!(set(&["::/0"], &[]).len(), u128::MAX);
