@@ -210,7 +210,7 @@ fn options(
         _ => Lookup::HostsUp,
     };
     options.trace_connects = tracing.shows_connects();
-    options.tell_ports = config.output_json.is_some() || config.verbosity > 0;
+    options.tell_ports = config.output_json.is_some();
     options.group_max = config.pace.hosts_max.map_or(GROUP_MAX, |most| most as usize).min(GROUP_MAX);
     options.runtime_max = config.pace.runtime_max;
     options.trace_format = config.trace_format;

@@ -16,6 +16,7 @@ mod probes;
 mod proxied;
 pub mod raw;
 mod status;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -26,7 +27,7 @@ use std::time::Instant;
 use foldhash::HashMap;
 use nsock::{EventId, Io, IodId, Pool};
 
-use crate::plan::{Driver, Ending, HostId, HostStart, Next, Plan, ProbeId, Statistics};
+use crate::plan::{Driver, Ending, HostStart, Next, Plan, ProbeId, Statistics};
 use crate::report::{Consumer, Cut, HostReport, Levels, ScanEvent, Summary, Sweep, epoch};
 use crate::target::{Address, TargetSet, Walk};
 use crate::verdict::Errno;
@@ -40,6 +41,7 @@ pub use raw::{Raw, RawError, RawSetup};
 
 use crew::Share;
 use status::Watcher;
+use table::{HostTable, Places};
 
 /// Warnings of one scan that are told apart; a proxy may word each of its troubles differently.
 const WARNINGS_MAX: usize = 16;
@@ -107,9 +109,9 @@ pub struct Scan {
     stage_since: Instant,
     /// The sweep at hand and those that follow it, each with its hosts.
     sweeps: VecDeque<(Sweep, Vec<(Index, HostStart)>)>,
-    hosts: BTreeMap<Index, Host>,
+    hosts: HostTable,
     /// Hosts of the plan at hand.
-    indices: HashMap<HostId, Index>,
+    indices: Places,
     probes: HashMap<ProbeId, IodId>,
     /// Probes by packet, if there are any.
     raw: Option<Raw>,
@@ -132,6 +134,8 @@ pub struct Scan {
     /// Indices in the order given, those of reported hosts taken out.
     unreported: VecDeque<Index>,
     next_index: Index,
+    /// The second at hand, and its text in reports.
+    wall_clock: (u64, String),
     timer: Option<(EventId, Instant)>,
     /// The end of the time the scan is given.
     deadline: Option<EventId>,
@@ -173,8 +177,8 @@ impl Scan {
             stage: Stage::Over,
             stage_since: now,
             sweeps: VecDeque::new(),
-            hosts: BTreeMap::new(),
-            indices: HashMap::default(),
+            hosts: HostTable::default(),
+            indices: Places::default(),
             probes: HashMap::default(),
             raw: None,
             crew: Crew::default(),
@@ -188,6 +192,7 @@ impl Scan {
             warned: BTreeSet::new(),
             unreported: VecDeque::new(),
             next_index: 0,
+            wall_clock: (0, String::new()),
             timer: None,
             deadline: None,
             consumers,
@@ -284,7 +289,7 @@ impl Scan {
     /// Tells the consumers something that did not come from the scan itself.
     pub fn tell(&mut self, event: ScanEvent<'_>) {
         if let Some(link) = &mut self.link {
-            return link.keep(event, self.options.tell_ports);
+            return link.keep(event);
         }
         let unwritable = &mut self.unwritable;
         self.consumers.retain_mut(|consumer| match consumer.event(event) {

@@ -10,10 +10,9 @@ use overrides::OVERRIDES;
 
 const IANA: &str = include_str!("services/iana.txt");
 
-/// Ports that share an entry of the index.
-const STRIDE: usize = 4;
-/// Where in the table the rows of each [`STRIDE`] ports begin. A report of a million ports asks a million times.
-static STARTS: [u32; 65_536 / STRIDE] = starts(IANA.as_bytes());
+/// Where in the table the rows of each port begin, and where the table ends. A report of a million ports asks a million
+/// times.
+static STARTS: [u32; 65_537] = starts(IANA.as_bytes());
 
 /// Returns the name of `port`, or `None` where none is known (a report then says `unknown`).
 ///
@@ -45,19 +44,14 @@ fn overridden(port: u16, protocol: Protocol) -> Option<&'static str> {
 }
 
 fn registered(port: u16, protocol: Protocol) -> Option<&'static str> {
-    let rows = IANA[first_row_of(port)..].lines().map_while(Row::parse);
-    rows.take_while(|row| row.port == port).find(|row| row.applies_to(protocol)).map(|row| row.name)
+    let mut rows = rows_of(port).lines().filter_map(Row::parse);
+    rows.find(|row| row.applies_to(protocol)).map(|row| row.name)
 }
 
-/// The offset of the first row whose port is not below `port`.
-fn first_row_of(port: u16) -> usize {
-    let mut start = STARTS[usize::from(port) / STRIDE] as usize;
-    while let Some(line) = IANA[start..].lines().next()
-        && Row::parse(line).is_some_and(|row| row.port < port)
-    {
-        start = (start + line.len() + 1).min(IANA.len());
-    }
-    start
+/// The rows of a port.
+fn rows_of(port: u16) -> &'static str {
+    let place = usize::from(port);
+    &IANA[STARTS[place] as usize..STARTS[place + 1] as usize]
 }
 
 /// Makes the index. Lines that begin with no digit are passed over.
@@ -65,8 +59,8 @@ fn first_row_of(port: u16) -> usize {
     clippy::cast_possible_truncation,
     reason = "the table is shorter, and a constant cannot be checked later"
 )]
-const fn starts(text: &[u8]) -> [u32; 65_536 / STRIDE] {
-    let mut starts = [text.len() as u32; 65_536 / STRIDE];
+const fn starts(text: &[u8]) -> [u32; 65_537] {
+    let mut starts = [text.len() as u32; 65_537];
     let (mut at, mut next) = (0, 0);
     while at < text.len() {
         let line = at;
@@ -76,7 +70,7 @@ const fn starts(text: &[u8]) -> [u32; 65_536 / STRIDE] {
             at += 1;
         }
         let is_row = at > line;
-        while is_row && next < starts.len() && STRIDE * next <= port {
+        while is_row && next < starts.len() && next <= port {
             starts[next] = line as u32;
             next += 1;
         }
@@ -123,10 +117,9 @@ mod tests {
             let row = Row::parse(line).expect(line);
             assert!(row.port >= previous, "{line} is out of order");
             previous = row.port;
-            let start = first_row_of(row.port);
-            assert_eq!(Row::parse(IANA[start..].lines().next().unwrap()).unwrap().port, row.port);
+            assert!(rows_of(row.port).lines().any(|found| found == line), "{line}");
         }
-        assert_eq!(first_row_of(u16::MAX), IANA.len());
+        assert_eq!((rows_of(u16::MAX), rows_of(0)), ("", ""));
     }
 
     #[test]

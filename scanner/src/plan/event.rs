@@ -16,6 +16,12 @@ pub struct HostId {
 }
 
 impl HostId {
+    /// Its place in the plan's table of hosts, which is used again when it has left.
+    #[must_use]
+    pub const fn slot(self) -> usize {
+        self.slot as usize
+    }
+
     /// The host's number in the order in which hosts were added, from 0.
     #[must_use]
     pub const fn index(self) -> u32 {

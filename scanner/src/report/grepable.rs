@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::table::split;
-use super::{Consumer, Fold, HostReport, ScanEvent, Style};
+use super::{Consumer, Fold, HostReport, PortResult, ScanEvent, Style};
 use crate::plan::{Ending, HostStatus};
 use crate::services;
 
@@ -67,14 +67,15 @@ fn host(report: &HostReport, style: Style) -> String {
     }
     let all = report.ports.sorted();
     let (hidden, shown) = split(&all, Fold::new(style.verbosity, style.debug, style.open_only));
-    let items: Vec<String> = shown
-        .iter()
-        .map(|result| {
-            let service = services::name(result.port, result.protocol).unwrap_or_default().replace('/', "|");
-            format!("{}/{}/{}//{service}///", result.port, result.verdict.state, result.protocol)
-        })
-        .collect();
-    let _ = write!(text, "{title}\tPorts: {}", items.join(", "));
+    let _ = write!(text, "{title}\tPorts: ");
+    for (place, PortResult { protocol, port, verdict }) in shown.iter().enumerate() {
+        let comma = if place == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}{port}/{}/{}//", verdict.state.word(), protocol.name());
+        // No name of ours has one, but the column could not bear it.
+        let name = services::name(*port, *protocol).unwrap_or_default();
+        text.extend(name.chars().map(|letter| if letter == '/' { '|' } else { letter }));
+        text.push_str("///");
+    }
     let mut states = BTreeMap::new();
     for result in &hidden {
         *states.entry(result.verdict.state).or_insert(0_usize) += 1;

@@ -105,29 +105,41 @@ pub(super) fn not_shown(hidden: &[PortResult]) -> String {
     items.join(", ")
 }
 
+/// The table, in columns as wide as their widest cell. A report may have millions of rows, so no cell is a string.
 fn table(ports: &[PortResult], target: IpAddr, reasons: bool, palette: Palette) -> String {
-    let mut rows = vec![vec!["PORT".to_owned(), "STATE".to_owned(), "SERVICE".to_owned()]];
-    if reasons {
-        rows[0].push("REASON".to_owned());
+    let service = |result: &PortResult| services::name(result.port, result.protocol).unwrap_or("unknown");
+    let (mut ports_width, mut states_width, mut services_width) =
+        ("PORT".len(), "STATE".len(), "SERVICE".len());
+    for result in ports {
+        let digits = result.port.checked_ilog10().unwrap_or(0) as usize + 1;
+        ports_width = ports_width.max(digits + 1 + result.protocol.name().len());
+        states_width = states_width.max(result.verdict.state.word().len());
+        services_width = services_width.max(service(result).len());
     }
-    for PortResult { protocol, port, verdict } in ports {
-        let service = services::name(*port, *protocol).unwrap_or("unknown");
-        let mut row = vec![format!("{port}/{protocol}"), verdict.state.to_string(), service.to_owned()];
-        if reasons {
-            row.push(reason(verdict, target));
-        }
-        rows.push(row);
+    let mut text =
+        String::with_capacity((ports.len() + 1) * (ports_width + states_width + services_width + 3));
+    let end = if reasons { " REASON" } else { "" };
+    let _ = write!(text, "{:ports_width$} {:states_width$} ", "PORT", "STATE");
+    last_cell(&mut text, "SERVICE", services_width, end);
+    for result in ports {
+        let (port, state, name) = (result.port, result.verdict.state, result.protocol.name());
+        let digits = port.checked_ilog10().unwrap_or(0) as usize + 1;
+        let _ = write!(text, "{port}/{name:0$} ", ports_width - digits - 1);
+        // What colors a cell has no width.
+        let (word, blanks) = (state.word(), states_width - state.word().len());
+        let _ = write!(text, "{}{:blanks$} ", palette.state(state, word), "");
+        let reason = if reasons { format!(" {}", reason(&result.verdict, target)) } else { String::new() };
+        last_cell(&mut text, service(result), services_width, &reason);
     }
-    let text = align(rows);
-    let mut lines = text.split_inclusive('\n');
-    let mut colored: String = lines.next().into_iter().collect();
-    // Afterwards: what colors a cell has no width.
-    for (line, PortResult { verdict, .. }) in lines.zip(ports) {
-        let state = verdict.state.to_string();
-        let (before, after) = line.split_once(&state).unwrap_or((line, ""));
-        let _ = write!(colored, "{before}{}{after}", palette.state(verdict.state, &state));
-    }
-    colored
+    text
+}
+
+/// Writes the service and what follows it; where nothing does, no blanks do either.
+fn last_cell(text: &mut String, service: &str, width: usize, end: &str) {
+    let _ = match end {
+        "" => writeln!(text, "{service}"),
+        end => writeln!(text, "{service:width$}{end}"),
+    };
 }
 
 /// Lays rows out in columns as wide as their widest cell, with one blank between them and none at the end of a line.

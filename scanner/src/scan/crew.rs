@@ -336,7 +336,7 @@ impl Scan {
             .hosts
             .iter()
             .filter(|(_, host)| host.away.contains(&place))
-            .map(|(index, _)| *index)
+            .map(|(index, _)| index)
             .collect();
         if !left.is_empty() {
             self.warn_once("WARNING: a worker has ended; the hosts that it had are not finished".to_owned());

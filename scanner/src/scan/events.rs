@@ -36,7 +36,7 @@ impl Scan {
         latency: Option<Duration>,
     ) {
         let stage = self.stage;
-        let Some(&index) = self.indices.get(&id) else { return };
+        let Some(index) = self.indices.get(id) else { return };
         let Some(host) = self.hosts.get_mut(&index) else { return };
         // In the phase of the ports the host was only told to be up; what proves it was found before.
         let was_up = self.earlier.partial.get(&host.report.address).and_then(|host| host.up);
@@ -74,14 +74,17 @@ impl Scan {
         let Some(host) = self.host_mut(id) else { return };
         host.report.ports.add(protocol, port, verdict);
         let address = host.report.address;
-        self.tell(ScanEvent::Port { address, protocol, port, proof });
-        if verdict.state == PortState::Open {
+        let is_open = verdict.state == PortState::Open;
+        if self.options.tell_ports || is_open {
+            self.tell(ScanEvent::Port { address, protocol, port, proof });
+        }
+        if is_open {
             self.tell(ScanEvent::OpenPort { address, protocol, port });
         }
     }
 
     pub(super) fn host_finished(&mut self, now: Instant, id: HostId, summary: HostSummary) {
-        let Some(&index) = self.indices.get(&id) else { return };
+        let Some(index) = self.indices.get(id) else { return };
         let Some(host) = self.hosts.get_mut(&index) else { return };
         let ip = host.report.ip();
         let mac = self.raw.as_ref().and_then(|raw| raw.mac_of(ip));
@@ -98,7 +101,7 @@ impl Scan {
         host.own_part_is_over = true;
         self.own_part_over(index, summary.ending);
         if self.stage == Stage::Whole || self.link.is_some() {
-            self.indices.remove(&id);
+            self.indices.remove(id);
         }
         self.settle(index);
     }

@@ -115,10 +115,10 @@ impl Link {
         Self { place, told, lead, commands, waiting: Vec::new(), totals: Totals::default() }
     }
 
-    /// Keeps an event for the lead. `ports`: each port is told by itself, and not only with its host.
-    pub(super) fn keep(&mut self, event: ScanEvent<'_>, ports: bool) {
+    /// Keeps an event for the lead.
+    pub(super) fn keep(&mut self, event: ScanEvent<'_>) {
         self.waiting.push(match event {
-            ScanEvent::Port { address, protocol, port, proof } if ports => {
+            ScanEvent::Port { address, protocol, port, proof } => {
                 Told::Port { address, protocol, port, proof }
             }
             ScanEvent::Connect { at, to, port, result } => {

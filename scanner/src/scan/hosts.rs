@@ -23,7 +23,11 @@ impl Scan {
             report.status = earlier.up.map(|proof| (HostStatus::Up, proof));
         }
         report.epoch = epoch();
-        report.scanned_at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+        if self.wall_clock.0 != report.epoch {
+            let text = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+            self.wall_clock = (report.epoch, text);
+        }
+        report.scanned_at.clone_from(&self.wall_clock.1);
         self.hosts.insert(index, Host::new(report, now));
         self.unreported.push_back(index);
         index
@@ -71,7 +75,7 @@ impl Scan {
     }
 
     pub(super) fn host_mut(&mut self, id: HostId) -> Option<&mut Host> {
-        self.hosts.get_mut(self.indices.get(&id)?)
+        self.hosts.get_mut(&self.indices.get(id)?)
     }
 
     /// Reports finished hosts in the order given, as far as their names are settled.

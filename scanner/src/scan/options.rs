@@ -70,7 +70,7 @@ pub struct Options {
     pub trace_format: Format,
     /// Whether `CONN` lines are wanted.
     pub trace_connects: bool,
-    /// Whether somebody wants to know of each port at once, and not only with its host.
+    /// Whether somebody wants to know of each port at once, and not only with its host; of open ones everybody is told.
     pub tell_ports: bool,
     /// Whether local trouble is told even if all of it was overcome.
     pub tell_overcome_trouble: bool,

@@ -45,6 +45,9 @@ const fn in_flight_max(room: usize) -> usize {
     if fit < IN_FLIGHT_MIN { IN_FLIGHT_MIN } else { fit }
 }
 
+/// So many targets take over the hardware address of their router before the system is asked for it again: it may change.
+const ROUTER_USES_MAX: u16 = 256;
+
 /// Even the smallest room is enough for so many.
 const IN_FLIGHT_MIN: usize = 64;
 
@@ -119,6 +122,16 @@ struct Way {
     next_mac: Option<MacAddress>,
 }
 
+/// A router whose hardware address is known.
+#[derive(Debug)]
+struct Router {
+    interface: u32,
+    address: IpAddr,
+    mac: MacAddress,
+    /// Targets that took it over.
+    uses: u16,
+}
+
 /// The raw side of a scan.
 pub struct Raw {
     kernel: Kernel,
@@ -128,6 +141,7 @@ pub struct Raw {
     pub(super) probing: Probing,
     crafter: Crafter,
     targets: HashMap<IpAddr, Target>,
+    last_router: Option<Router>,
     counts: PacketCounts,
     /// The same moment by both clocks.
     clock: (Instant, SystemTime),
@@ -189,6 +203,7 @@ impl Raw {
             crafter,
             setup,
             targets: HashMap::default(),
+            last_router: None,
             counts: PacketCounts::default(),
             clock,
             started,
@@ -245,12 +260,27 @@ impl Raw {
         let (kind, own_mac) = (interface.kind, interface.mac);
         let own_mac = own_mac.map(|mac| self.pretended_mac(mac));
         let next_mac = match kind {
-            InterfaceKind::Ethernet if !route.is_local => {
-                self.kernel.neighbor(route.interface, route.next_hop(address.ip()))
+            InterfaceKind::Ethernet if !route.is_local && route.gateway.is_some() => {
+                self.router(route.interface, route.next_hop(address.ip()))
             }
+            InterfaceKind::Ethernet if !route.is_local => self.kernel.neighbor(route.interface, address.ip()),
             _ => None,
         };
         Ok(Way { route, kind, own_mac, next_mac })
+    }
+
+    /// The hardware address of a router. Most targets have the same one, so the system is not asked for each of them.
+    fn router(&mut self, interface: u32, address: IpAddr) -> Option<MacAddress> {
+        if let Some(router) = &mut self.last_router
+            && (router.interface, router.address) == (interface, address)
+            && router.uses < ROUTER_USES_MAX
+        {
+            router.uses += 1;
+            return Some(router.mac);
+        }
+        let mac = self.kernel.neighbor(interface, address)?;
+        self.last_router = Some(Router { interface, address, mac, uses: 0 });
+        Some(mac)
     }
 
     fn pretended_mac(&mut self, own: MacAddress) -> MacAddress {

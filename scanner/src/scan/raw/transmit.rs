@@ -19,7 +19,7 @@ use crate::target::Address;
 use crate::verdict::Errno;
 
 /// Packets handed to the system at a time.
-const BATCH_MAX: usize = 256;
+const BATCH_MAX: usize = 128;
 /// Failed sends that are told one by one.
 const FAILURES_TOLD_MAX: u32 = 10;
 /// Bytes of an Ethernet header.
