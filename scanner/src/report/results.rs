@@ -36,6 +36,17 @@ impl PortResults {
         self.ports.push((protocol, port, index));
     }
 
+    /// Adds the results of other ports.
+    pub fn add_all(&mut self, others: Self) {
+        if self.is_empty() {
+            *self = others;
+            return;
+        }
+        for PortResult { protocol, port, verdict } in others.sorted() {
+            self.add(protocol, port, verdict);
+        }
+    }
+
     /// The number of ports.
     #[must_use]
     pub fn len(&self) -> usize {

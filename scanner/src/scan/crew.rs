@@ -281,21 +281,19 @@ impl Scan {
             }
             Told::Packet(line) => self.tell(ScanEvent::Packet { line: &line }),
             Told::Warning(line) => self.warn_once(line),
-            Told::Host(report) => self.part_over(place, &report),
+            Told::Host(report) => self.part_over(place, *report),
             Told::Done(done) => self.crew.helpers[place].done = done,
             Told::Ended(totals) => self.helper_ended(place, &totals),
         }
     }
 
     /// A helper is done with its part of a host.
-    fn part_over(&mut self, place: usize, part: &HostReport) {
+    fn part_over(&mut self, place: usize, part: HostReport) {
         let Some(&index) = self.lent.get(&part.address) else { return };
         let Some(host) = self.hosts.get_mut(&index) else { return };
         host.away.retain(|&away| away != place);
         let report = &mut host.report;
-        for result in part.ports.sorted() {
-            report.ports.add(result.protocol, result.port, result.verdict);
-        }
+        report.ports.add_all(part.ports);
         report.latency = report.latency.or(part.latency);
         report.variation = report.variation.max(part.variation);
         report.timeout = report.timeout.max(part.timeout);

@@ -126,9 +126,13 @@ impl Link {
             }
             ScanEvent::Packet { line } => Told::Packet(line.to_owned()),
             ScanEvent::Warning(line) => Told::Warning(line.to_owned()),
-            ScanEvent::Host(report) => Told::Host(Box::new(report.clone())),
             _ => return,
         });
+    }
+
+    /// Keeps all that was to be found out about a host for the lead.
+    pub(super) fn keep_host(&mut self, report: HostReport) {
+        self.waiting.push(Told::Host(Box::new(report)));
     }
 
     /// Tells the lead what was kept.

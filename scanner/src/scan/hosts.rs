@@ -91,7 +91,10 @@ impl Scan {
             }
             self.summary.hosts += 1;
             self.summary.hosts_up += u64::from(host.report.is_up());
-            self.tell(ScanEvent::Host(&host.report));
+            match &mut self.link {
+                Some(link) => link.keep_host(host.report),
+                None => self.tell(ScanEvent::Host(&host.report)),
+            }
         }
     }
 }
