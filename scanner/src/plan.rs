@@ -149,7 +149,7 @@ pub struct Plan {
     ended: bool,
     stopped: bool,
     // Known ports of the host that is being added.
-    known_next: Option<Box<PortSet>>,
+    known_next: Option<PortSet>,
     // The host that is being added is only looked for.
     portless_next: bool,
 }
@@ -251,10 +251,10 @@ impl Plan {
         now: Instant,
         address: IpAddr,
         start: HostStart,
-        known: PortSet,
+        known: Option<PortSet>,
     ) -> HostId {
         // The ports begin within the call where the host is declared up.
-        self.known_next = Some(Box::new(known));
+        self.known_next = known;
         let id = self.add_host(now, address, start);
         self.known_next = None;
         id

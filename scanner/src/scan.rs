@@ -60,6 +60,8 @@ struct Host {
     /// Who probes its ports, and the helpers that are at it.
     share: Option<Share>,
     away: Vec<usize>,
+    /// It was found up, and its ports are not all known.
+    is_at_work: bool,
     /// The plan at hand has nothing more to do with it.
     own_part_is_over: bool,
     finished: bool,
@@ -74,6 +76,7 @@ impl Host {
             since,
             share: None,
             away: Vec::new(),
+            is_at_work: false,
             own_part_is_over: false,
             finished: false,
         }
@@ -359,7 +362,7 @@ impl Scan {
             if self.raw.as_ref().is_some_and(Raw::is_full) {
                 return self.flush(io);
             }
-            while self.stage == Stage::Whole && self.plan.wants_hosts() && self.crew.has_room() {
+            while self.stage == Stage::Whole && self.plan.wants_hosts() && self.has_room() {
                 let Some(address) = self.next_target() else {
                     self.plan.end_of_hosts();
                     break;

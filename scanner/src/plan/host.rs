@@ -80,7 +80,7 @@ pub(super) struct Host {
     // It is only looked for.
     pub(super) portless: bool,
     // Ports known from an earlier run, until the port table is made.
-    pub(super) known: Option<Box<PortSet>>,
+    pub(super) known: Option<PortSet>,
     pub(super) rtt: Rtt,
     // It stands in the queue of hosts to be asked.
     pub(super) queued: bool,

@@ -243,6 +243,7 @@ impl Settings {
     pub(super) fn scanned_max(&self) -> u32 {
         let ports = u32::try_from(self.ports.len()).unwrap_or(u32::MAX).max(1);
         let by_ports = (SCANNED_PORTS / ports).clamp(SCANNED_MIN, ASKED_MAX);
+        let by_ports = by_ports.min(AT_A_TIME_MIN.max(AT_A_TIME_PORTS / ports));
         by_ports.max(self.hosts_min.unwrap_or(1)).min(self.hosts_max.unwrap_or(u32::MAX)).max(1)
     }
 
@@ -255,6 +256,11 @@ impl Settings {
 /// Hosts times ports scanned at a time: bounds the memory of the port tables (a few bits per port, 16 if answers other
 /// than the port's own are to be kept).
 const SCANNED_PORTS: u32 = 1 << 18;
+/// With so many hosts, or hosts times ports, at a time the rates are reached at any usual round-trip time. More would be
+/// slower: what is known of them would not fit the processor's cache.
+const AT_A_TIME_MIN: u32 = 1024;
+/// See [`AT_A_TIME_MIN`].
+const AT_A_TIME_PORTS: u32 = 1 << 14;
 /// Fewer hosts would let a slow one stop a scan.
 const SCANNED_MIN: u32 = 16;
 /// More hosts would not make a sweep faster, as rates bound it. Each costs about a kilobyte.

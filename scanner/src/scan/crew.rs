@@ -20,7 +20,12 @@ use crate::verdict::{PortState, Reason};
 
 /// From so many ports on a host is everybody's: less would not be worth asking twice on its account.
 const SPLIT_PORTS_MIN: usize = 4096;
-/// Hosts that a worker has at a time. They may be finished, and wait to be reported after one that is slow.
+/// Hosts times ports that all workers have at a time, if that is not fewer hosts than [`HOSTS_MIN`]. What is known of more
+/// would not fit the processor's cache.
+const PORTS_AT_A_TIME: usize = 1 << 14;
+/// Up hosts that all workers have at a time, at least. They may be finished, and wait for a slow one to be reported.
+const HOSTS_MIN: usize = 1024;
+/// And at most.
 const HOSTS_MAX: usize = 8192;
 /// So long helpers are waited for when the scan is over; they have nothing to wait for themselves.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,8 +46,10 @@ pub(super) enum Share {
 pub struct Crew {
     helpers: Vec<Helper>,
     told: Option<(Sender<Message>, Receiver<Message>)>,
-    /// Hosts whose ports are the lead's own and not all known.
+    /// Hosts whose ports are the lead's own, and not finished.
     own: usize,
+    /// Hosts that were found up, and are not finished.
+    up: usize,
     packets: PacketCounts,
 }
 
@@ -91,9 +98,9 @@ impl Crew {
         self.helpers.is_empty()
     }
 
-    /// Whether somebody can take another host.
-    pub(super) fn has_room(&self) -> bool {
-        self.helpers.is_empty() || self.least_busy().1 < HOSTS_MAX
+    /// Whether the workers can take another host with so many ports.
+    fn has_room(&self, ports: usize) -> bool {
+        self.helpers.is_empty() || self.up < (PORTS_AT_A_TIME / ports.max(1)).clamp(HOSTS_MIN, HOSTS_MAX)
     }
 
     fn least_busy(&self) -> (Share, usize) {
@@ -193,6 +200,11 @@ impl Scan {
         }
     }
 
+    /// Whether the workers can take another host.
+    pub(super) fn has_room(&self) -> bool {
+        self.crew.has_room(self.ports_at_hand().map_or(0, PortSet::len))
+    }
+
     /// Settles who is to probe the ports of a host that enters the plan.
     pub(super) fn share_out(&mut self, index: Index) -> Option<Share> {
         let with_ports = matches!(self.stage, Stage::Whole | Stage::Ports);
@@ -213,18 +225,23 @@ impl Scan {
     }
 
     /// The ports of a host that this worker leaves to the others, or knows already.
-    pub(super) fn left_out(&self, share: Option<Share>, worker: usize, mut known: PortSet) -> PortSet {
-        if let (Some(Share::Everybody), Some(ports)) = (share, self.ports_at_hand()) {
-            let workers = self.crew.workers();
-            known.extend(
-                ports.iter().enumerate().filter(|(place, _)| place % workers != worker).map(|(_, port)| port),
-            );
-        }
-        known
+    pub(super) fn left_out(
+        &self,
+        share: Option<Share>,
+        worker: usize,
+        known: Option<PortSet>,
+    ) -> Option<PortSet> {
+        let (Some(Share::Everybody), Some(ports)) = (share, self.ports_at_hand()) else { return known };
+        let workers = self.crew.workers();
+        let others = ports.iter().enumerate().filter(|(place, _)| place % workers != worker);
+        let mut left_out = known.unwrap_or_default();
+        left_out.extend(others.map(|(_, port)| port));
+        Some(left_out)
     }
 
     /// A host was found up: its ports can be probed.
     pub(super) fn hand_out(&mut self, index: Index, reason: Reason) {
+        self.work_begins(index);
         let Some(host) = self.hosts.get(&index) else { return };
         let (address, share) = (host.report.address, host.share);
         let helpers = match share {
@@ -259,6 +276,25 @@ impl Scan {
             host.report.ports_unfinished += u32::try_from(ports).unwrap_or(u32::MAX);
         }
         self.crew.leave(share);
+    }
+
+    /// A host is up, and its ports are to be probed by somebody.
+    pub(super) fn work_begins(&mut self, index: Index) {
+        if let Some(host) = self.hosts.get_mut(&index)
+            && host.share.is_some()
+            && !std::mem::replace(&mut host.is_at_work, true)
+        {
+            self.crew.up += 1;
+        }
+    }
+
+    /// Nobody has anything more to do with a host.
+    pub(super) fn work_is_over(&mut self, index: Index) {
+        if let Some(host) = self.hosts.get_mut(&index)
+            && std::mem::take(&mut host.is_at_work)
+        {
+            self.crew.up = self.crew.up.saturating_sub(1);
+        }
     }
 
     /// Takes what helpers have told.

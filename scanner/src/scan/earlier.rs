@@ -72,11 +72,9 @@ impl Scan {
         }
     }
 
-    /// Ports of a host that the technique at hand need not probe.
-    pub(super) fn known_ports(&self, address: Address) -> PortSet {
-        match (self.technique_at_hand(), self.earlier.partial.get(&address)) {
-            (Some(technique), Some(host)) => host.known.of(technique.protocol()).clone(),
-            _ => PortSet::new(),
-        }
+    /// Ports of a host that the technique at hand need not probe, if there are any.
+    pub(super) fn known_ports(&self, address: Address) -> Option<PortSet> {
+        let (technique, host) = (self.technique_at_hand()?, self.earlier.partial.get(&address)?);
+        Some(host.known.of(technique.protocol())).filter(|known| !known.is_empty()).cloned()
     }
 }

@@ -113,6 +113,8 @@ impl Scan {
         if !host.own_part_is_over || !host.away.is_empty() {
             return;
         }
+        self.work_is_over(index);
+        let Some(host) = self.hosts.get_mut(&index) else { return };
         let was_last = self.stage != Stage::Discovery && !more_to_come;
         host.finished |= was_last || host.report.ending != Ending::Complete;
         // The only host of a phase is reported after the line that says that the phase is over.

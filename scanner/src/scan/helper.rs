@@ -45,7 +45,7 @@ pub struct Job {
     /// What proves it up.
     pub(super) reason: Reason,
     /// Ports that are known, or somebody else's.
-    pub(super) leave_out: PortSet,
+    pub(super) leave_out: Option<PortSet>,
     /// Where frames to it are sent, if that is known.
     pub(super) next_mac: Option<MacAddress>,
 }

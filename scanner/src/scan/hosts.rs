@@ -62,7 +62,6 @@ impl Scan {
         let ip = address.ip();
         let id = match share {
             Some(Share::Helper(_)) => self.plan.add_host_without_ports(now, ip, start),
-            _ if left_out.is_empty() => self.plan.add_host(now, ip, start),
             _ => self.plan.add_host_again(now, ip, start, left_out),
         };
         if let Some(raw) = &mut self.raw {
@@ -70,6 +69,10 @@ impl Scan {
         }
         if let Some(host) = self.hosts.get_mut(&index) {
             host.own_part_is_over = false;
+        }
+        // Others are added before the plan says so.
+        if matches!(start, HostStart::Up(_)) {
+            self.work_begins(index);
         }
         self.indices.insert(id, index);
     }
