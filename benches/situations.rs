@@ -14,7 +14,8 @@ mod sweeps;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -86,7 +87,7 @@ struct Bench {
 }
 
 /// A form of file, and how states are counted in it.
-type Form = (&'static str, fn(&str) -> BTreeMap<String, usize>);
+type Form = (&'static str, fn(File) -> std::io::Result<BTreeMap<String, usize>>);
 
 /// A scan that has ended, and what it found.
 #[derive(Debug)]
@@ -143,8 +144,11 @@ impl Bench {
         let file = self.folder.path().join("scan");
         let mut command = Command::new(program);
         command.args(arguments.split_whitespace()).arg(option).arg(&file);
-        let ended = lab.in_scanner(|| Ended::run(&mut command))??;
-        Ok(Scan { ended, states: states(&fs::read_to_string(&file)?) })
+        let ended = lab.in_scanner(|| match option {
+            "-oG" => Ended::run_unheard(&mut command),
+            _ => Ended::run(&mut command),
+        })??;
+        Ok(Scan { ended, states: states(File::open(&file)?)? })
     }
 
     /// Scans by the scanner and nmap in turns, with the same arguments, and makes a row of the ratio of their times.
@@ -274,7 +278,8 @@ impl Bench {
             is_over.store(true, Ordering::Relaxed);
             ended
         })??;
-        let found = fs::read_to_string(&file)?.lines().filter(|line| line.contains("22/open")).count();
+        let lines = BufReader::new(File::open(&file)?).lines();
+        let found = lines.filter(|line| line.as_ref().is_ok_and(|line| line.contains("22/open"))).count();
         self.table.count(
             "masscan at full speed: part of the open ports it finds",
             "",

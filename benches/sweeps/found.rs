@@ -1,9 +1,12 @@
 //! What a scan has found, read from its files: Nmap's and ours have the same forms.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 
 /// How many ports are in which state, by the XML file; hosts that are up count as `up`.
-pub(crate) fn in_xml(xml: &str) -> BTreeMap<String, usize> {
+pub(crate) fn in_xml(file: File) -> io::Result<BTreeMap<String, usize>> {
+    let xml = io::read_to_string(file)?;
     let mut states = BTreeMap::new();
     for element in xml.split('<') {
         let attribute = |name: &str| {
@@ -20,17 +23,19 @@ pub(crate) fn in_xml(xml: &str) -> BTreeMap<String, usize> {
         };
         *states.entry(word.unwrap_or_default().to_owned()).or_default() += count;
     }
-    states
+    Ok(states)
 }
 
-/// As [`in_xml`], by the lines of the grepable file, for scans whose states are all shown: it is a tenth as long.
-pub(crate) fn in_lines(grepable: &str) -> BTreeMap<String, usize> {
+/// As [`in_xml`], by the lines of the grepable file, for scans whose states are all shown. It may be long, and is not kept.
+pub(crate) fn in_lines(file: File) -> io::Result<BTreeMap<String, usize>> {
     let mut states = BTreeMap::new();
-    for ports in grepable.lines().filter_map(|line| line.split_once("\tPorts: ")) {
-        let items = ports.1.split('\t').next().unwrap_or_default().split(", ");
+    for line in BufReader::new(file).lines() {
+        let line = line?;
+        let Some((_, ports)) = line.split_once("\tPorts: ") else { continue };
+        let items = ports.split('\t').next().unwrap_or_default().split(", ");
         for state in items.filter_map(|port| port.split('/').nth(1)) {
             *states.entry(state.to_owned()).or_default() += 1;
         }
     }
-    states
+    Ok(states)
 }

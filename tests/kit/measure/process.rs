@@ -34,10 +34,23 @@ impl Ended {
     ///
     /// # Errors
     /// When it cannot be started, or fails; the error has what it said.
-    #[expect(clippy::disallowed_methods, reason = "a driver: this is the stopwatch")]
     pub fn run(command: &mut Command) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::measure(command.stdout(Stdio::piped()))
+    }
+
+    /// As [`run`](Self::run), with nobody to hear what it says. The peak of a program is never below what the one that starts
+    /// it has at that moment (getrusage(2)), so long outputs had better not be kept where peaks are measured.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_unheard(command: &mut Command) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::measure(command.stdout(Stdio::null()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a driver: this is the stopwatch")]
+    fn measure(command: &mut Command) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let start = Instant::now();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut child = command.stdin(Stdio::null()).spawn()?;
         // A pipe has little room, and a program that waits for more of it takes longer.
         let pipe = child.stdout.take();
         let reader = thread::spawn(move || pipe.map_or(Ok(String::new()), io::read_to_string));
