@@ -65,7 +65,8 @@ fn lan_host(table: &mut Table, lab: &Lab, scanner: &Path, effort: Effort) -> Res
     let port_list = effort.choose("-p-", "-p1-2000");
     let ours = || {
         let mut command = Command::new(scanner);
-        command.args(["-sT", "-n", "-Pn", port_list, &host]);
+        // The bare loop is one thread's.
+        command.args(["--workers", "1", "-sT", "-n", "-Pn", port_list, &host]);
         run_expecting(lab, &mut command, &format!("Not shown: {closed} closed"))
     };
     let bare = || {

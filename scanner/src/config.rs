@@ -35,7 +35,7 @@ use crate::plan::PortOrder;
 use crate::ports::{PortList, PortListWarning, Ports, Protocol};
 use crate::privilege::Privileges;
 use crate::raw_options::RawOptions;
-use crate::target::{AddressesOfAName, Origin, Shard, TargetList};
+use crate::target::{AddressesOfAName, Families, Origin, Shard, TargetList};
 use crate::technique::Technique;
 use crate::top_ports;
 use crate::verdict::ResetEvidence;
@@ -125,6 +125,8 @@ pub struct Config {
     pub color: Color,
     /// How many threads are to share the scan, if the user says so.
     pub workers: Option<NonZeroU32>,
+    /// Which addresses of names are scanned.
+    pub families: Families,
     /// A number of the words of the targets and of the lists they were read from.
     pub targets_fingerprint: u64,
     /// What the user may not have meant, a line each.
@@ -249,6 +251,7 @@ impl Config {
             noninteractive: arguments.noninteractive,
             color: arguments.color,
             workers: arguments.workers,
+            families: arguments.families,
             targets_fingerprint,
             warnings,
         };

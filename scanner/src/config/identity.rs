@@ -17,6 +17,7 @@ impl Config {
         let words: Vec<&str> = techniques.iter().map(|technique| technique.option()).collect();
         let rows = [
             ("targets", format!("{:016x}", self.targets_fingerprint)),
+            ("-4, -6", format!("{:?}", self.families)),
             ("--resolve-all", format!("{:?}", self.addresses)),
             ("ports (-p)", self.ports.to_string()),
             ("scans (-s)", words.join(" ")),

@@ -229,6 +229,7 @@ fn a_run_with_other_options_is_refused_by_their_names() {
     refused("-p1,3 127.0.0.1", &["ports (-p)"]);
     refused("-p1,2 127.0.0.2", &["targets"]);
     refused("-p1,2 --shard 1/2 127.0.0.1", &["--shard"]);
+    refused("-p1,2 -4 127.0.0.1", &["-4, -6"]);
     // Pace and reports may change.
     let grepable = folder.path().join("run.gnmap");
     let done = scanner(words(&format!(
