@@ -33,6 +33,13 @@ struct Seat {
     seen: String,
 }
 
+/// A command whose program ends when its terminal does, even where these tests were told to stay (`nohup cargo test`).
+fn hearing_hangups() -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP");
+    command
+}
+
 impl Seat {
     fn new(line: &str) -> Self {
         Self::with(line, ("TERM", "xterm"))
@@ -47,8 +54,12 @@ impl Seat {
         let terminal = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
         let stream = || Stdio::from(terminal.try_clone().unwrap());
         // A session of its own, with this terminal.
-        let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(SCANNER).args(words(line)).env("TERM", "xterm").env(variable, value);
+        let mut command = hearing_hangups();
+        command
+            .args(["setsid", "--ctty", SCANNER])
+            .args(words(line))
+            .env("TERM", "xterm")
+            .env(variable, value);
         let child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
         Self { person: person.into(), terminal, child, shown: String::new(), seen: String::new() }
     }
@@ -273,8 +284,8 @@ fn a_reader_that_goes_away_ends_the_scan_quietly_unless_a_file_is_written() {
 
 #[test]
 fn hanging_up_stops_a_scan_but_not_one_that_was_told_to_stay() {
-    let mut command = Command::new(SCANNER);
-    let mut child = start(command.args(words(SLOW)), Stdio::null());
+    let mut command = hearing_hangups();
+    let mut child = start(command.arg(SCANNER).args(words(SLOW)), Stdio::null());
     let _banner = crate::support::read_until(&mut child, "Starting");
     std::thread::sleep(Duration::from_millis(300));
     kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
