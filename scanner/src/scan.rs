@@ -9,6 +9,7 @@ mod earlier;
 mod events;
 mod helper;
 mod hosts;
+mod lead;
 mod names;
 mod options;
 mod phases;
